@@ -1,0 +1,1 @@
+"""Shared leaf package of the live system and the node. It imports nothing else of Slipway."""

@@ -1,0 +1,26 @@
+"""Paths that more than one package relies on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+PRODUCT: Final = "Slipway"
+LIBRARY: Final = Path("/usr/lib/slipway")
+RELEASE: Final = LIBRARY / "release.json"
+
+RUN: Final = Path("/run/slipway")
+"""State of the live system: log, events, the lock that keeps two installations apart."""
+INSTALL_LOG: Final = RUN / "install.log"
+EVENTS: Final = RUN / "events.jsonl"
+TARGET: Final = RUN / "target"
+"""Where the installer mounts the new root."""
+
+MEDIUM: Final = Path("/run/live/medium")
+"""Where live-boot mounts the medium."""
+IMAGES: Final = MEDIUM / "live"
+"""Root images: `filesystem.squashfs`, then `slipway.squashfs` over it; `SHA256SUMS` beside them."""
+
+STATE: Final = Path("/var/lib/slipway")
+LOGS: Final = Path("/var/log/slipway")
+FIRSTBOOT_EVENTS: Final = STATE / "firstboot-events.jsonl"

@@ -1,0 +1,63 @@
+"""Which systemd units belong to the node, which to the live system, and which run nowhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+NODE_ONLY: Final = (
+    "cockpit.socket",
+    "dpkg-db-backup.timer",
+    "fstrim.timer",
+    "getty@tty1.service",  # the installer draws on tty1
+    "incus-startup.service",
+    "incus.service",
+    "incus.socket",
+    "lldpd.service",
+    "logrotate.timer",
+    "lxcfs.service",
+    "mdcheck_continue.timer",
+    "mdcheck_start.timer",
+    "mdmonitor.service",
+    "networking.service",
+    "nftables.service",
+    "serial-getty@.service",  # the installer draws on the serial consoles
+    "smartmontools.service",
+    "ssh.service",
+)
+LIVE_ONLY: Final = (
+    "systemd-networkd.service",  # on the node ifupdown2 owns the network
+    "systemd-networkd.socket",
+)
+ENABLED: Final = {
+    "slipway-installer.service": "slipway-installer.service",
+    "slipway-firstboot.service": "slipway-firstboot.service",
+    "slipway-shell@tty2.service": "slipway-shell@.service",
+}
+"""Wanted by multi-user.target: instance -> unit file."""
+MASKED: Final = (
+    "chrony-wait.service",  # waits up to 180 s for a clock source that an isolated site lacks
+    "systemd-networkd-wait-online.service",  # the installer waits for the lease that it needs itself
+    "systemd-firstboot.service",  # asks questions on the console
+    "systemd-pcrlock-make-policy.service",
+)
+
+
+def render_units() -> dict[Path, str]:
+    """Give the drop-ins: path relative to the root of the image -> text."""
+    system = Path("etc/systemd/system")
+    conditions = {unit: "!boot=live" for unit in NODE_ONLY} | dict.fromkeys(LIVE_ONLY, "boot=live")
+    return {
+        system / f"{unit}.d/10-slipway.conf": f"[Unit]\nConditionKernelCommandLine={condition}\n"
+        for unit, condition in conditions.items()
+    }
+
+
+def render_links() -> dict[Path, str]:
+    """Give the symbolic links that enable and mask units: path relative to the root -> target."""
+    system = Path("etc/systemd/system")
+    enabled = {
+        system / "multi-user.target.wants" / instance: f"/usr/lib/systemd/system/{unit}"
+        for instance, unit in ENABLED.items()
+    }
+    return enabled | {system / unit: "/dev/null" for unit in MASKED}

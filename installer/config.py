@@ -1,0 +1,75 @@
+"""InstallConfig: everything an installation will do, fully resolved and frozen. Secrets never print."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from pydantic import ConfigDict, Field, SecretStr
+
+from hostlib.inventory import Record
+from hostlib.netconfig import NetworkConfig
+
+SCHEMA: Final = 1
+
+
+class DiskTarget(Record):
+    """The disk that will be erased, named so that it cannot be mistaken."""
+
+    path: str
+    """/dev/disk/by-id/…"""
+    kernel_name: str
+    """Such as `sda`: only for messages while the live system runs."""
+    size_bytes: int
+    logical_sector_bytes: int
+    model: str
+    serial: str
+
+
+class Layout(Record):
+    """Sizes of the partitions and LVs, in bytes; 0 for an LV that is not made."""
+
+    bios_boot: bool
+    """False on 4Kn disks, which no BIOS boots from."""
+    esp_bytes: int
+    disk_end_bytes: int
+    """Where the LVM partition ends: the end of the disk, or less with `hdsize`; 0 = end of disk."""
+    swap_bytes: int
+    root_bytes: int
+    data_bytes: int
+    """The thin pool's data LV."""
+    metadata_bytes: int
+
+
+class InstallConfig(Record):
+    """A resolved installation. `plan.plan_install` turns it into steps."""
+
+    schema_version: Literal[1] = Field(default=SCHEMA, alias="schema")
+    target: DiskTarget
+    filesystem: Literal["ext4", "xfs"]
+    layout: Layout
+    rename_vgs: dict[str, str] = Field(default_factory=dict)
+    """VGs named `pve` on other disks: UUID of the VG -> its new name."""
+    fqdn: str
+    mailto: str
+    country: str
+    timezone: str
+    keyboard: str
+    """Layout id of the answer file, such as `de-ch`."""
+    root_password: SecretStr | None = None
+    """Plain text; hashed in memory when it is written. Exactly one of the two is set."""
+    root_password_hash: SecretStr | None = None
+    root_ssh_keys: tuple[str, ...] = ()
+    network: NetworkConfig
+    firmware: Literal["bios", "uefi"]
+    secure_boot: bool = False
+    kernel_args: tuple[str, ...] = ()
+    """Kernel parameters carried from the live system to the node."""
+    reboot_mode: Literal["reboot", "power-off"] = "reboot"
+    reboot_on_error: bool = False
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    @property
+    def hostname(self) -> str:
+        """First label of the FQDN."""
+        return self.fqdn.split(".", 1)[0]

@@ -1,0 +1,1 @@
+"""The steps of an installation. Each describes what it will do, then does it."""

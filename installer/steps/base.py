@@ -1,0 +1,53 @@
+"""What a step is, and what it works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from hostlib.paths import TARGET
+from hostlib.run import Runner
+
+Progress = Callable[[float], None]
+"""Takes how much of the step is done, 0.0 to 1.0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a step may touch: the door for subprocesses and the roots it writes below."""
+
+    runner: Runner
+    warn: Callable[[str], None]
+    """Says something to the administrator that does not stop the installation."""
+    target: Path = TARGET
+    """Mount point of the new root."""
+    dev: Path = field(default=Path("/dev"))
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A part of a plan that can be printed: a command line, or a file with its text."""
+
+    command: tuple[str, ...] = ()
+    path: str = ""
+    content: str = ""
+
+
+class Step(Protocol):
+    """One step of a plan: a frozen dataclass built by `plan.plan_install`."""
+
+    @property
+    def name(self) -> str:
+        """A word or two in the field's terms: `partition`, `thin pool`."""
+
+    @property
+    def weight(self) -> int:
+        """Share of the whole installation's time, for the progress bar."""
+
+    def describe(self) -> list[Preview]:
+        """Give the commands and files of this step, without secrets. No effects."""
+
+    def run(self, context: Context, progress: Progress) -> None:
+        """Do it. Raises StepError (CommandError among them) or OSError."""
