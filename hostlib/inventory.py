@@ -29,6 +29,8 @@ class Content(Record):
     uuid: str = ""
     vg: str = ""
     """For a PV: the name of its VG."""
+    vg_uuid: str = ""
+    """For a PV: the UUID of its VG, which names it for good: two VGs may have the same name."""
     mountpoints: tuple[str, ...] = ()
 
 

@@ -24,3 +24,6 @@ IMAGES: Final = MEDIUM / "live"
 STATE: Final = Path("/var/lib/slipway")
 LOGS: Final = Path("/var/log/slipway")
 FIRSTBOOT_EVENTS: Final = STATE / "firstboot-events.jsonl"
+FIRSTBOOT_STATE: Final = STATE / "firstboot.json"
+FIRSTBOOT_DONE: Final = STATE / "firstboot-done"
+"""Marker: first boot is finished, nothing is left to do. Its unit starts only while it is absent."""

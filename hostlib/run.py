@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import shlex
+import signal
 import subprocess
 import threading
 import time
@@ -19,6 +21,8 @@ from hostlib.errors import CommandError
 LOG = logging.getLogger("slipway.run")
 REDACTED = "<redacted>"
 DEFAULT_TIMEOUT_SECONDS = 300.0
+QUIET_SECONDS = 1.0
+KILL_SECONDS = 10.0
 # TERM and PATH are fixed so that no setting of a login shell changes what a program does.
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -88,7 +92,8 @@ class SystemRunner:
 
         `input_text` goes to its standard input and is never logged; `secrets` are replaced in the log
         and in errors; `ok` are the exit statuses that count as success; `chroot` is the root directory
-        to run it in. `on_output` receives standard output in pieces as it comes (for progress).
+        to run it in. `on_output` receives standard output in pieces as it comes (for progress), and an empty
+        piece each second while nothing comes; an exception that it raises ends the program.
         Raises CommandError when it cannot be started, fails, or takes longer than `timeout_seconds`.
         """
         command = render_command(argv, secrets)
@@ -142,7 +147,14 @@ def _run(
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, 9)
+        os.killpg(process.pid, signal.SIGKILL)
+    try:
+        process.wait(KILL_SECONDS)
+    except subprocess.TimeoutExpired:
+        # A process that waits for a dead device cannot be ended. It is left behind: closing the Popen object
+        # would wait for it for good.
+        LOG.warning("process %d does not end after SIGKILL: it waits for a device", process.pid)
+        process.returncode = -signal.SIGKILL
 
 
 def _stream(
@@ -154,27 +166,24 @@ def _stream(
     errors: list[bytes] = []
     drain = threading.Thread(target=_drain, args=(process.stderr, errors), daemon=True)
     drain.start()
-    expired = threading.Event()
-
-    def expire() -> None:
-        expired.set()
-        _end(process)
-
-    limit = threading.Timer(timeout_seconds, expire)
-    limit.start()
+    deadline = time.monotonic() + timeout_seconds
     kept = b""
-    try:
-        while piece := os.read(process.stdout.fileno(), 65536):
+    while True:
+        if time.monotonic() > deadline:
+            raise subprocess.TimeoutExpired(process.args, timeout_seconds, kept, b"".join(errors))
+        if not select.select([process.stdout], [], [], QUIET_SECONDS)[0]:
+            on_output("")
+        elif piece := os.read(process.stdout.fileno(), 65536):
             kept = (kept + piece)[-65536:]
             on_output(_text(piece))
-        process.wait()
-    finally:
-        limit.cancel()
+        else:
+            break
+    process.wait(max(1.0, deadline - time.monotonic()))
     drain.join()
-    if expired.is_set():
-        raise subprocess.TimeoutExpired(process.args, timeout_seconds, kept, b"".join(errors))
     return kept, b"".join(errors)
 
 
 def _drain(stream: IO[bytes], into: list[bytes]) -> None:
-    into.extend(stream)
+    # The stream is closed under a program that was left behind.
+    with contextlib.suppress(ValueError, OSError):
+        into.extend(stream)

@@ -25,7 +25,10 @@ def main() -> int:
         print(error, file=sys.stderr)
         return error.exit_status
     except OSError as error:
-        print(f"{error.filename or 'build'}: {error.strerror}; see whether the disk is full or read-only", file=sys.stderr)
+        print(
+            f"{error.filename or 'build'}: {error.strerror}; see whether the disk is full or read-only",
+            file=sys.stderr,
+        )
         return ExitStatus.BUG
     except KeyboardInterrupt:
         print("build: interrupted; run the same command again to go on", file=sys.stderr)

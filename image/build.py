@@ -51,11 +51,16 @@ class Build:
 def run_build(build: Build) -> Path:
     """Make the ISO, its checksum and its manifest in out/. Gives the ISO. Raises UserError, BuildError."""
     version = read_version(build.project)
-    iso = build.project / f"out/slipway-{version}-amd64.iso"
+    name = f"slipway-{version}" + ("" if build.profile == "release" else f"-{build.profile}")
+    iso = build.project / f"out/{name}-amd64.iso"
     sums, manifest = iso.with_name(iso.name + ".sha256"), iso.with_name(iso.stem + ".manifest.json")
     inputs = [build.project / name for name in (*PACKAGES, "image", "mkosi.conf", "pyproject.toml")]
     commit = read_commit(build.runner, build.project)
-    stamp = Stamp(build.work / "iso.stamp", digest_inputs(inputs, build.profile, commit), (iso, sums, manifest))
+    stamp = Stamp(
+        build.work / f"iso-{build.profile}.stamp",
+        digest_inputs(inputs, build.profile, commit),
+        (iso, sums, manifest),
+    )
     if stamp.is_current():
         build.report.say(f"{iso.name} is up to date ({render_size(iso.stat().st_size)})")
         return iso
@@ -69,7 +74,7 @@ def run_build(build: Build) -> Path:
     with build.report.step("ISO"):
         parts = Parts(build.base / "vmlinuz", build.base / "initrd.img", build.base / "filesystem.squashfs", layer,
                       build.base / "efi")  # fmt: skip
-        make_iso(build.runner, mkosi, parts, version, _fresh(build.work / "iso"), iso)
+        make_iso(build.runner, mkosi, parts, version=version, work=_fresh(build.work / "iso"), iso=iso)
         write_atomic(manifest, release.render())
         digest = build.runner.run(["sha256sum", str(iso)]).stdout.split()[0]
         write_atomic(sums, f"{digest}  {iso.name}\n")
@@ -83,7 +88,9 @@ def _build_base(build: Build) -> Mkosi:
     sources = render_sources(mirrors)
     inputs = [build.project / "mkosi.conf", build.project / "image/mkosi"]
     facts = (build.profile, sources)
-    stamp = Stamp(build.work / "base.stamp", digest_inputs(inputs, *facts), (build.base / n for n in BASE_FILES))
+    stamp = Stamp(
+        build.work / "base.stamp", digest_inputs(inputs, *facts), (build.base / n for n in BASE_FILES)
+    )
     if stamp.is_current():
         build.report.say("base image is up to date")
         return ensure_mkosi(build.runner, build.project, mirrors)

@@ -43,7 +43,7 @@ def render_volume_label(version: str) -> str:
     return "SLIPWAY_" + "".join(c if c.isalnum() else "_" for c in version.upper())
 
 
-def make_iso(runner: Runner, mkosi: Mkosi, parts: Parts, version: str, work: Path, iso: Path) -> None:
+def make_iso(runner: Runner, mkosi: Mkosi, parts: Parts, *, version: str, work: Path, iso: Path) -> None:
     """Write the ISO to `iso`, all or nothing. Raises CommandError, OSError."""
     tree = work / "tree"
     shutil.rmtree(tree, ignore_errors=True)
@@ -56,8 +56,8 @@ def make_iso(runner: Runner, mkosi: Mkosi, parts: Parts, version: str, work: Pat
     template = (mkosi.project / "image/boot/grub.cfg.in").read_text(encoding="utf-8")
     write_atomic(tree / "boot/grub/grub.cfg", render_grub_config(template, version))
     (tree / "EFI/BOOT").mkdir(parents=True)
-    for source, name in (("shimx64", "BOOTX64"), ("gcdx64", "grubx64"), ("mmx64", "mmx64")):
-        shutil.copyfile(parts.efi / f"{source}.efi", tree / f"EFI/BOOT/{name}.EFI")
+    for loader, name in (("shimx64", "BOOTX64"), ("gcdx64", "grubx64"), ("mmx64", "mmx64")):
+        shutil.copyfile(parts.efi / f"{loader}.efi", tree / f"EFI/BOOT/{name}.EFI")
     _make_bios_image(runner, mkosi, tree)
     efi_image = work / "efi.img"
     _make_efi_image(runner, mkosi, tree, efi_image)
@@ -84,7 +84,13 @@ def _make_bios_image(runner: Runner, mkosi: Mkosi, tree: Path) -> None:
     folder = tree / "boot/grub/i386-pc"
     folder.mkdir(parents=True)
     output = folder / "eltorito.img"
-    argv = ["grub-mkimage", "--format=i386-pc-eltorito", "--prefix=/boot/grub", f"--output={output}", *GRUB_MODULES]
+    argv = [
+        "grub-mkimage",
+        "--format=i386-pc-eltorito",
+        "--prefix=/boot/grub",
+        f"--output={output}",
+        *GRUB_MODULES,
+    ]
     mkosi.run_tool(runner, argv)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
+import os
 import shutil
 import tomllib
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ def parse_manifest(text: str) -> dict[str, str]:
 
 def make_release(runner: Runner, project: Path, manifest: Path) -> Release:
     """Collect the identity of this build."""
-    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
     packages = parse_manifest(manifest.read_text(encoding="utf-8"))
     return Release(read_version(project), read_commit(runner, project), now.isoformat(), packages)
 
@@ -87,11 +88,16 @@ def make_layer(runner: Runner, mkosi: Mkosi, release: Release, work: Path, level
     for path, target in render_links().items():
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
         (tree / path).symlink_to(target)
+    # systemd compares these with the age of /usr: without them it runs ldconfig and rebuilds its catalogues
+    # at each boot of the live system (systemd-update-done.service(8)).
+    for folder in ("etc", "var"):
+        write_atomic(tree / folder / ".updated", "")
     for path in tree.rglob("*"):
         # Whatever umask the checkout was made with, everybody may read and only root may write.
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
     tree.chmod(0o755)
+    os.utime(tree / "usr", (0, 0))
     squashfs = work / "slipway.squashfs"
     squashfs.unlink(missing_ok=True)
     mkosi.run_tool(

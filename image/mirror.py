@@ -55,9 +55,13 @@ def read_mirrors(runner: Runner, environment: Mapping[str, str] = os.environ) ->
     try:
         found = parse_targets(runner.run(argv).stdout)
     except CommandError as error:
-        raise UserError(Problem("mirror", f"apt does not tell its sources ({error.reason})", WHAT_TO_DO)) from error
+        raise UserError(
+            Problem("mirror", f"apt does not tell its sources ({error.reason})", WHAT_TO_DO)
+        ) from error
     if found is None:
-        raise UserError(Problem("mirror", "the apt configuration of this host names no Debian archive", WHAT_TO_DO))
+        raise UserError(
+            Problem("mirror", "the apt configuration of this host names no Debian archive", WHAT_TO_DO)
+        )
     return found
 
 

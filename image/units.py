@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Final
 
 NODE_ONLY: Final = (
+    "cockpit-issue.service",
     "cockpit.socket",
+    "console-setup.service",  # 17 s under emulation, for a font that the live system does not need
     "dpkg-db-backup.timer",
     "fstrim.timer",
     "getty@tty1.service",  # the installer draws on tty1
@@ -46,7 +48,7 @@ MASKED: Final = (
 def render_units() -> dict[Path, str]:
     """Give the drop-ins: path relative to the root of the image -> text."""
     system = Path("etc/systemd/system")
-    conditions = {unit: "!boot=live" for unit in NODE_ONLY} | dict.fromkeys(LIVE_ONLY, "boot=live")
+    conditions = dict.fromkeys(NODE_ONLY, "!boot=live") | dict.fromkeys(LIVE_ONLY, "boot=live")
     return {
         system / f"{unit}.d/10-slipway.conf": f"[Unit]\nConditionKernelCommandLine={condition}\n"
         for unit, condition in conditions.items()
@@ -60,4 +62,4 @@ def render_links() -> dict[Path, str]:
         system / "multi-user.target.wants" / instance: f"/usr/lib/systemd/system/{unit}"
         for instance, unit in ENABLED.items()
     }
-    return enabled | {system / unit: "/dev/null" for unit in MASKED}
+    return enabled | dict.fromkeys((system / unit for unit in MASKED), "/dev/null")

@@ -14,6 +14,11 @@ Progress = Callable[[float], None]
 """Takes how much of the step is done, 0.0 to 1.0."""
 
 
+def part(progress: Progress, start: float, share: float) -> Progress:
+    """Give the progress of a part of a step that begins at `start` and makes up `share` of it."""
+    return lambda done: progress(start + share * done)
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a step may touch: the door for subprocesses and the roots it writes below."""
@@ -24,6 +29,12 @@ class Context:
     target: Path = TARGET
     """Mount point of the new root."""
     dev: Path = field(default=Path("/dev"))
+    sysfs: Path = field(default=Path("/sys"))
+    proc: Path = field(default=Path("/proc"))
+    install_id: str = ""
+    """UUID of this installation; the same in its events and on the node."""
+    answer: str = ""
+    """The answer as JSON without its secrets, to be kept on the node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +56,10 @@ class Step(Protocol):
     @property
     def weight(self) -> int:
         """Share of the whole installation's time, for the progress bar."""
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes the disk: until the first such step, a failure leaves the disk as it was."""
 
     def describe(self) -> list[Preview]:
         """Give the commands and files of this step, without secrets. No effects."""

@@ -1,0 +1,1 @@
+"""What runs on a node for good, and the `slipway` command."""

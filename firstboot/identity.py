@@ -1,0 +1,97 @@
+"""What makes a node itself: machine-id, ssh host keys, the certificate of its web console."""
+
+from __future__ import annotations
+
+import os
+import re
+from ipaddress import ip_address, ip_interface
+from pathlib import Path
+
+from firstboot.context import Context
+from hostlib.files import read_if_there, write_atomic
+from hostlib.tls import CERTIFICATE, KEY, Pair, check_pair, make_self_signed
+
+MACHINE_ID = "/etc/machine-id"
+SSH_KEY_TYPES = ("rsa", "ecdsa", "ed25519")
+"""What `ssh-keygen -A` of OpenSSH 10 makes."""
+
+
+def lacks_machine_id(context: Context) -> bool:
+    """Tell whether /etc/machine-id holds no id, or one that the next boot would not know."""
+    path = context.path(MACHINE_ID)
+    return not re.fullmatch(r"[0-9a-f]{32}", read_if_there(path) or "") or _is_transient(path)
+
+
+def ensure_machine_id(context: Context) -> None:
+    """Store the id that systemd made at boot, or make one. Raises CommandError, OSError."""
+    path = context.path(MACHINE_ID)
+    if _is_transient(path):
+        context.runner.run(["systemd-machine-id-setup", "--commit"])
+        return
+    # The program makes an id in place of an empty file, but leaves the word `uninitialized` alone.
+    write_atomic(path, "", 0o444)
+    context.runner.run(["systemd-machine-id-setup"])
+
+
+def _is_transient(path: Path) -> bool:
+    # systemd mounts an id over the file when it starts with a read-only root.
+    return path.exists() and path.stat().st_dev != path.parent.stat().st_dev
+
+
+def lacks_ssh_host_keys(context: Context) -> bool:
+    """Tell whether a host key is missing or damaged."""
+    return any(_is_bad(context, _host_key(context, kind)) for kind in SSH_KEY_TYPES)
+
+
+def ensure_ssh_host_keys(context: Context) -> None:
+    """Make the host keys that are missing, and again those that a power cut damaged."""
+    for kind in SSH_KEY_TYPES:
+        private = _host_key(context, kind)
+        if _is_bad(context, private):
+            private.unlink(missing_ok=True)
+            _public(private).unlink(missing_ok=True)
+    context.runner.run(["ssh-keygen", "-A"])
+    # ssh-keygen does not wait for the disk, and sshd will show these keys to clients from now on.
+    os.sync()
+
+
+def _host_key(context: Context, kind: str) -> Path:
+    return context.path(f"/etc/ssh/ssh_host_{kind}_key")
+
+
+def _public(private: Path) -> Path:
+    return private.with_name(f"{private.name}.pub")
+
+
+def _is_bad(context: Context, private: Path) -> bool:
+    public = (read_if_there(_public(private)) or "").split()
+    if not private.exists() or len(public) < 2:
+        return True
+    # An empty passphrase, so that no prompt can appear; 255 is what it says of a file that is no key.
+    done = context.runner.run(["ssh-keygen", "-y", "-P", "", "-f", str(private)], ok=(0, 1, 255))
+    return done.status != 0 or done.stdout.split()[:2] != public[:2]
+
+
+def lacks_certificate(context: Context) -> bool:
+    """Tell whether the certificate or its key is missing, damaged, readable by others, or for another node."""
+    key, certificate = context.path(KEY), context.path(CERTIFICATE)
+    if not key.exists() or not certificate.exists() or key.stat().st_mode & 0o077:
+        return True
+    pair = Pair(key.read_bytes(), certificate.read_bytes())
+    return check_pair(pair, _names(context), context.now()) is not None
+
+
+def ensure_certificate(context: Context) -> None:
+    """Make the certificate and its key, self-signed until the node is enrolled in a cluster."""
+    fqdn, hostname, address = _names(context)
+    dns = list(dict.fromkeys((fqdn, hostname)))
+    pair = make_self_signed(hostname, dns, [ip_address(address)], context.now())
+    # The certificate comes last: Cockpit looks for *.cert and would take one whose key is another's.
+    context.path(CERTIFICATE).unlink(missing_ok=True)
+    write_atomic(context.path(KEY), pair.key_pem, 0o600)
+    write_atomic(context.path(CERTIFICATE), pair.certificate_pem)
+
+
+def _names(context: Context) -> tuple[str, str, str]:
+    seed = context.seed
+    return seed.fqdn, seed.fqdn.split(".", 1)[0], str(ip_interface(seed.address).ip)

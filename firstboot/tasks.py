@@ -1,0 +1,63 @@
+"""The tasks of first boot, in order."""
+
+from __future__ import annotations
+
+from firstboot.context import Context, Task
+from firstboot.hypervisor import (
+    drop_certificate,
+    ensure_defaults,
+    ensure_incus,
+    ensure_pools,
+    lacks_defaults,
+    lacks_incus,
+    lacks_pools,
+    lacks_sound_certificate,
+)
+from firstboot.identity import (
+    ensure_certificate,
+    ensure_machine_id,
+    ensure_ssh_host_keys,
+    lacks_certificate,
+    lacks_machine_id,
+    lacks_ssh_host_keys,
+)
+from firstboot.services import ensure_services, ensure_web_console, lacks_services, lacks_web_console
+from hostlib.banner import Banner, apply_banner, lacks_banner
+from hostlib.paths import RELEASE
+from hostlib.release import read_release
+from hostlib.tls import CERTIFICATE, fingerprint
+
+
+def read_banner(context: Context) -> Banner:
+    """Gather what the console says of this node. Raises UserError, OSError."""
+    seed = context.seed
+    release = read_release(context.path(RELEASE))
+    certificate = context.path(CERTIFICATE)
+    return Banner(
+        product=release.product,
+        version=release.version,
+        fqdn=seed.fqdn,
+        bridge=seed.bridge,
+        address=seed.address,
+        fingerprint=fingerprint(certificate.read_bytes()) if certificate.exists() else "",
+        failures=context.failures,
+    )
+
+
+TASKS = (
+    Task("machine-id", lacks_machine_id, ensure_machine_id, early=True),
+    Task("ssh-host-keys", lacks_ssh_host_keys, ensure_ssh_host_keys, early=True),
+    Task("incus-certificate", lacks_sound_certificate, drop_certificate, early=True),
+    Task("certificate", lacks_certificate, ensure_certificate),
+    Task("services", lacks_services, ensure_services),
+    Task("incus", lacks_incus, ensure_incus),
+    Task("storage-pools", lacks_pools, ensure_pools, after=("incus",)),
+    Task("incus-defaults", lacks_defaults, ensure_defaults, after=("incus", "storage-pools")),
+    Task("web-console", lacks_web_console, ensure_web_console, after=("certificate",)),
+    # Last, because it shows what failed before it.
+    Task(
+        "banner",
+        lambda context: lacks_banner(read_banner(context), context.root),
+        lambda context: apply_banner(read_banner(context), context.runner, context.root),
+    ),
+)

@@ -1,0 +1,8 @@
+"""The ports that a node listens on; nothing else does."""
+
+from __future__ import annotations
+
+from typing import Final
+
+WEB_CONSOLE: Final = 8006
+INCUS: Final = 8443

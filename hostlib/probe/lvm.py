@@ -1,0 +1,32 @@
+"""Which VG each PV belongs to, by one LVM call that takes no locks and writes nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from hostlib.run import Runner
+
+COMMAND = ("pvs", "--reportformat", "json", "--readonly", "-o", "pv_name,vg_name,vg_uuid")
+# LVM exits with 5 when one PV cannot be read and has listed the others all the same.
+PARTIAL = 5
+TIMEOUT_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Vg:
+    """Name and UUID of a VG; both empty for a PV that belongs to none."""
+
+    name: str
+    uuid: str
+
+
+def read_vgs(runner: Runner) -> dict[str, Vg]:
+    """Give path of a PV -> its VG. Raises CommandError, ValueError, KeyError."""
+    return parse_pvs(runner.run(COMMAND, ok=(0, PARTIAL), timeout_seconds=TIMEOUT_SECONDS).stdout)
+
+
+def parse_pvs(text: str) -> dict[str, Vg]:
+    """Read the JSON report of `pvs`. Raises ValueError or KeyError when it is none."""
+    rows = [row for report in json.loads(text)["report"] for row in report.get("pv", [])]
+    return {row["pv_name"]: Vg(row["vg_name"], row["vg_uuid"]) for row in rows}

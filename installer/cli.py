@@ -1,0 +1,192 @@
+"""The command `slipway-install`: verbs, their output, and their exit status."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from hostlib.checks import blocking_problems, render_findings, run_checks
+from hostlib.errors import ExitStatus, Problem, SlipwayError, UserError
+from hostlib.inventory import Inventory, parse_inventory, render_inventory
+from hostlib.release import read_release, render_release
+from hostlib.run import SystemRunner
+from installer.answers import Answers, parse_answers, render_schema
+from installer.config import InstallConfig
+from installer.resolve import resolve
+from installer.steps.base import Preview
+
+LOG = logging.getLogger("slipway.cli")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; give the exit status. Expected errors become lines on standard error, never a traceback."""
+    options = _parser().parse_args(arguments)
+    verb: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return verb(options)
+    except SlipwayError as error:
+        print(error, file=sys.stderr)
+        return error.exit_status
+    except BrokenPipeError:
+        # Who reads our output has seen enough.
+        sys.stderr.close()
+        return ExitStatus.BUG
+    except Exception as error:  # noqa: BLE001 - the last line of defence: the trace goes to the log
+        LOG.debug("%s", traceback.format_exc())
+        print(
+            f"slipway-install: internal error: {type(error).__name__}: {error}; please report it",
+            file=sys.stderr,
+        )
+        return ExitStatus.BUG
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="slipway-install", description="Installs a hypervisor node.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        verb = verbs.add_parser(name, help=text, description=text)
+        verb.set_defaults(run=run)
+        return verb
+
+    def add_inventory(verb: argparse.ArgumentParser) -> None:
+        verb.add_argument(
+            "--inventory", type=Path, metavar="FILE", help="a recorded machine instead of this one"
+        )
+
+    add("inventory", _inventory, "print this machine as JSON")
+    check = add("check", _check, "check this machine")
+    add_inventory(check)
+    check.add_argument(
+        "--purpose", choices=["system"], default="system", help="what the machine is meant for"
+    )
+    check.add_argument("--json", action="store_true", help="print the findings as JSON")
+    validate = add("validate", _validate, "check an answer file; print what it resolves to")
+    validate.add_argument("answer", type=Path)
+    add_inventory(validate)
+    plan = add("plan", _plan, "print the steps of an installation with their commands and files")
+    plan.add_argument("answer", type=Path)
+    add_inventory(plan)
+    add("schema", _schema, "print the JSON Schema of the answer file")
+    install = add("install", _install, "install; erases the disk that the answer names")
+    which = install.add_mutually_exclusive_group(required=True)
+    which.add_argument("answer", type=Path, nargs="?")
+    which.add_argument(
+        "--auto", action="store_true", help="find the answer on the medium or a labelled volume"
+    )
+    add("tui", _tui, "start the interactive installer")
+    add("live", _live, "do what the kernel command line says (run by the live system)")
+    add("version", _version, "print the version")
+    return parser
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            Problem(str(path), f"it cannot be read ({error.strerror})", "check the path")
+        ) from None
+    except UnicodeDecodeError:
+        raise UserError(Problem(str(path), "it is not UTF-8 text", "give a text file")) from None
+
+
+def _read_answers(path: Path) -> Answers:
+    answers, warnings = parse_answers(_read_text(path), str(path))
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return answers
+
+
+def _read_machine(path: Path | None) -> Inventory:
+    if path is None:
+        # Imported here: the probe needs libraries that only talk to a running system.
+        from hostlib.probe import read_inventory  # noqa: PLC0415
+
+        return read_inventory(SystemRunner())
+    try:
+        return parse_inventory(_read_text(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        what = f"it is no inventory ({where}: {first['msg']})"
+        raise UserError(Problem(str(path), what, "record one with `slipway-install inventory`")) from None
+
+
+def _inventory(_options: argparse.Namespace) -> int:
+    print(render_inventory(_read_machine(None)))
+    return ExitStatus.DONE
+
+
+def _check(options: argparse.Namespace) -> int:
+    findings = run_checks(_read_machine(options.inventory))
+    if options.json:
+        print(json.dumps([finding.model_dump() for finding in findings], indent=2))
+    else:
+        print(render_findings(findings), end="")
+    return ExitStatus.CHECK_BLOCKS if blocking_problems(findings) else ExitStatus.DONE
+
+
+def _validate(options: argparse.Namespace) -> int:
+    answers = _read_answers(options.answer)
+    resolved = answers if options.inventory is None else resolve(answers, _read_machine(options.inventory))
+    print(resolved.model_dump_json(by_alias=True, indent=2))
+    return ExitStatus.DONE
+
+
+def _resolve(options: argparse.Namespace) -> InstallConfig:
+    return resolve(_read_answers(options.answer), _read_machine(options.inventory))
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from installer.plan import plan_install  # noqa: PLC0415 - the steps import templates that other verbs do not need
+
+    for number, step in enumerate(plan_install(_resolve(options)), start=1):
+        print(f"{number}. {step.name}")
+        for preview in step.describe():
+            print(_render_preview(preview))
+    return ExitStatus.DONE
+
+
+def _render_preview(preview: Preview) -> str:
+    import shlex  # noqa: PLC0415 - only here
+
+    if preview.command:
+        return f"   $ {shlex.join(preview.command)}"
+    body = "".join(f"     | {line}\n" for line in preview.content.splitlines())
+    return f"   > {preview.path}\n{body}".rstrip("\n")
+
+
+def _schema(_options: argparse.Namespace) -> int:
+    print(render_schema(), end="")
+    return ExitStatus.DONE
+
+
+def _install(options: argparse.Namespace) -> int:
+    from installer import live  # noqa: PLC0415 - needs a running system
+
+    return live.run_auto() if options.auto else live.run_install_file(str(options.answer))
+
+
+def _tui(_options: argparse.Namespace) -> int:
+    from installer import live  # noqa: PLC0415 - needs a running system
+
+    return live.run_tui()
+
+
+def _live(_options: argparse.Namespace) -> int:
+    from installer import live  # noqa: PLC0415 - needs a running system
+
+    return live.run_live()
+
+
+def _version(_options: argparse.Namespace) -> int:
+    print(render_release(read_release()), end="")
+    return ExitStatus.DONE

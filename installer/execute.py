@@ -1,0 +1,149 @@
+"""Runs a plan: one step after the other, told to everyone who listens, cleaned up when it fails."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hostlib.errors import CheckBlocksError, Problem, SlipwayError, StepError
+from hostlib.events import EventLog
+from hostlib.paths import EVENTS, INSTALL_LOG, RUN
+from hostlib.run import Runner
+from hostlib.sizes import render_size
+from installer.config import DiskTarget, InstallConfig
+from installer.progress import Event, Reporter, Sink, log_sink
+from installer.steps.base import Context, Step
+from installer.steps.finish import close_target
+from installer.steps.mounts import unmount_target
+
+LOG = logging.getLogger("slipway.install")
+
+
+def render_target(target: DiskTarget) -> str:
+    """Give the target so that a person can tell it from every other disk."""
+    known = [
+        f"model {target.model}" if target.model else "",
+        f"serial {target.serial}" if target.serial else "",
+    ]
+    details = ", ".join(part for part in (*known, f"{target.size_bytes} bytes") if part)
+    return f"{target.path} ({render_size(target.size_bytes)}, {details})"
+
+
+def run_install(config: InstallConfig, plan: Sequence[Step], context: Context, sinks: Sequence[Sink]) -> None:
+    """Install. Raises StepError when a step fails and CheckBlocksError when another installation runs.
+
+    Gives the context its installation id, and a `warn` that reaches the log and the sinks. After a failure
+    nothing of the target is mounted or active any more, so that the same installation can be started again.
+    """
+    with _lock(RUN / "install.lock"), _log_file(INSTALL_LOG):
+        reporter = Reporter(plan, [*sinks, log_sink(EventLog(EVENTS))])
+
+        def warn(text: str) -> None:
+            LOG.warning("%s", text)
+            reporter.warn(text)
+
+        context = replace(context, install_id=str(uuid.uuid4()), warn=warn)
+        LOG.info("installation %s", context.install_id)
+        LOG.info("the target is %s", render_target(config.target))
+        LOG.info("it gets %s as %s", config.fqdn, config.filesystem)
+        reporter.tell(Event("started", text=context.install_id))
+        try:
+            _run_steps(config.target, plan, context, reporter)
+        except BaseException as error:
+            # A bug and Ctrl-C too: whoever watches the events must not wait for good.
+            reporter.tell(Event("failed", text=str(error) or type(error).__name__))
+            raise
+        reporter.tell(Event("succeeded"))
+        LOG.info("installed")
+
+
+def _run_steps(target: DiskTarget, plan: Sequence[Step], context: Context, reporter: Reporter) -> None:
+    written = False
+    for step in plan:
+        LOG.info("step: %s", step.name)
+        progress = reporter.begin(step)
+        written = written or step.writes
+        try:
+            step.run(context, progress)
+        except (SlipwayError, OSError) as error:
+            # Where an OSError comes from, only its traceback tells.
+            LOG.error("step %s failed: %s", step.name, error, exc_info=isinstance(error, OSError))  # noqa: TRY400 - see above
+            if written:
+                _clean_up(context, target)
+            raise StepError(render_failure(step, error, target, written=written)) from error
+        except BaseException:
+            LOG.exception("step %s was ended", step.name)
+            if written:
+                _clean_up(context, target)
+            raise
+        reporter.end(step)
+
+
+def render_failure(step: Step, error: Exception, target: DiskTarget, *, written: bool) -> str:
+    """Give the text of a failure: what was being done, why it failed, and what state the disk is in."""
+    state = (
+        f"{target.path} has been written to and holds no working system"
+        if written
+        else f"nothing has been written to {target.path}"
+    )
+    return f"{step.name}: {error}\n{state}; the log is {INSTALL_LOG}"
+
+
+def _clean_up(context: Context, target: DiskTarget) -> None:
+    """Leave nothing mounted or active; what fails here is logged and does not hide the first error."""
+    try:
+        close_target(context, target)
+    except (SlipwayError, OSError) as error:
+        LOG.warning("the target could not be taken out of use: %s", error)
+
+
+def unmount_leftovers(runner: Runner) -> None:
+    """Unmount what an installation that was killed has left, so that its disk does not count as in use.
+
+    Raises CheckBlocksError when an installation is running, and StepError.
+    """
+    with _lock(RUN / "install.lock"):
+        unmount_target(Context(runner=runner, warn=LOG.warning))
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Keep two installations apart. The kernel gives the lock back when the process ends, however it ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            what = "another installation is running on this machine"
+            raise CheckBlocksError(
+                Problem("install", what, f"wait for its end; it logs to {INSTALL_LOG}")
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _log_file(path: Path) -> Iterator[None]:
+    """Write everything that Slipway logs to `path`, readable by root only."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("slipway")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        handler.close()

@@ -1,0 +1,54 @@
+"""The plan: an InstallConfig turned into the ordered list of steps. Pure, and complete before the first write."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hostlib.paths import IMAGES
+from installer.config import InstallConfig
+from installer.steps.accounts import Accounts
+from installer.steps.base import Step
+from installer.steps.boot import BootLoader
+from installer.steps.chroot import MountVirtual
+from installer.steps.copy import Copy
+from installer.steps.filesystems import MakeFilesystems
+from installer.steps.finish import Finish
+from installer.steps.handoff import Handoff
+from installer.steps.lvm import VolumeGroup
+from installer.steps.partition import Partition
+from installer.steps.release import RELEASE_PROGRAMS, Release
+from installer.steps.system import SystemFiles
+from installer.steps.verify import Verify
+from installer.steps.wipe import Wipe
+
+ROOT_IMAGES: Final = (IMAGES / "filesystem.squashfs", IMAGES / "slipway.squashfs")
+
+
+def plan_install(config: InstallConfig) -> list[Step]:
+    """Give the steps of an installation, in order. Nothing is read and nothing is changed."""
+    target, layout = config.target, config.layout
+    steps: list[Step] = [
+        Release(target, config.rename_vgs),
+        Wipe(target),
+        Partition(target, layout),
+        VolumeGroup(target, layout),
+        MakeFilesystems(target, config.filesystem, layout),
+        Copy(ROOT_IMAGES),
+        MountVirtual(config.firmware),
+        SystemFiles(config),
+        Accounts(config),
+        BootLoader(config),
+        Handoff(config),
+        Finish(target),
+    ]
+    return [Verify(target, ROOT_IMAGES, plan_programs(steps)), *steps]
+
+
+def plan_programs(steps: list[Step]) -> tuple[str, ...]:
+    """Give the programs that the steps run, so that a missing one is found first.
+
+    Those that run in the new root are looked for in the live system too: both are the same image.
+    """
+    commands = [preview.command for step in steps for preview in step.describe() if preview.command]
+    inner = {command[2] for command in commands if command[0] == "chroot"}
+    return tuple(sorted({command[0] for command in commands} | inner | set(RELEASE_PROGRAMS)))

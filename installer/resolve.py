@@ -1,0 +1,122 @@
+"""From answers and a machine to an InstallConfig, or to all that stands against it. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+from hostlib.checks import blocking_problems, check_target, run_checks
+from hostlib.errors import CheckBlocksError, Problem, UserError
+from hostlib.inventory import Disk, Inventory
+from hostlib.netconfig import NetworkConfig
+from installer.answers import Answers
+from installer.config import DiskTarget, InstallConfig, Layout
+from installer.layout import plan_layout
+from installer.resolve_disk import choose_disk
+from installer.resolve_network import resolve_fqdn, resolve_network
+
+VG: Final = "pve"
+# What the live system, its boot loader or its network boot put on the command line.
+LIVE_ARGS: Final = re.compile(
+    r"(boot|BOOT_IMAGE|initrd|root|live-[a-z-]+|fetch|httpfs|nfsroot|ip|findiso|fromiso|ramdisk_size|splash|vga"
+    r"|persistence[a-z-]*|md_mod\.start_ro|systemd\.unit|slipway\.[a-z.-]+)(=.*)?"
+    r"|ro|rw|quiet|components|noeject|toram|nopersistence"
+)
+
+
+def resolve(answers: Answers, inventory: Inventory) -> InstallConfig:
+    """Decide everything about the installation.
+
+    Raises UserError with every problem of the answers, CheckBlocksError when only checks of the hardware
+    stand against it.
+    """
+    problems: list[Problem] = []
+    findings = run_checks(inventory)
+    disk = layout = None
+    try:
+        disk = choose_disk(answers.disk_setup, inventory)
+        findings += check_target(inventory, disk)
+    except UserError as error:
+        problems += error.problems
+    blocking = blocking_problems(findings)
+    if disk is not None and not blocking:
+        try:
+            layout = _layout(answers, inventory, disk)
+        except UserError as error:
+            problems += error.problems
+    fqdn = network = None
+    try:
+        fqdn = resolve_fqdn(answers, inventory)
+        network = resolve_network(answers.network, inventory, fqdn.split(".", 1)[1])
+    except UserError as error:
+        problems += error.problems
+    if problems:
+        raise UserError((*problems, *blocking))
+    if blocking or disk is None or layout is None or fqdn is None or network is None:
+        raise CheckBlocksError(blocking)
+    return _config(answers, inventory, disk, layout, fqdn, network)
+
+
+def _config(  # noqa: PLR0917 - one parameter a decision
+    answers: Answers, inventory: Inventory, disk: Disk, layout: Layout, fqdn: str, network: NetworkConfig
+) -> InstallConfig:
+    settings = answers.global_
+    return InstallConfig(
+        target=_target(disk),
+        filesystem=answers.disk_setup.filesystem,
+        layout=layout,
+        rename_vgs=plan_renames(inventory, disk),
+        fqdn=fqdn,
+        mailto=settings.mailto,
+        country=settings.country,
+        timezone=settings.timezone,
+        keyboard=settings.keyboard,
+        root_password=settings.root_password,
+        root_password_hash=settings.root_password_hashed,
+        root_ssh_keys=settings.root_ssh_keys,
+        network=network,
+        firmware=inventory.firmware.mode,
+        secure_boot=inventory.firmware.secure_boot,
+        kernel_args=parse_kernel_args(inventory.kernel_cmdline),
+        reboot_mode=settings.reboot_mode,
+        reboot_on_error=settings.reboot_on_error,
+    )
+
+
+def parse_kernel_args(cmdline: str) -> tuple[str, ...]:
+    """Give the kernel parameters that the node takes over: all but the live system's own."""
+    return tuple(word for word in cmdline.split() if not LIVE_ARGS.fullmatch(word))
+
+
+def plan_renames(inventory: Inventory, target: Disk) -> dict[str, str]:
+    """Give new names for VGs called `pve` that have a PV on another disk: VG's UUID -> name.
+
+    The name follows from the UUID, so that a repeated installation finds nothing to do.
+    """
+    uuids = {
+        content.vg_uuid
+        for disk in inventory.disks
+        if disk.name != target.name
+        for content in disk.contents
+        if content.vg == VG and content.vg_uuid
+    }
+    return {
+        uuid: f"{VG}-OLD-{hashlib.sha256(uuid.encode()).hexdigest()[:8].upper()}" for uuid in sorted(uuids)
+    }
+
+
+def _layout(answers: Answers, inventory: Inventory, disk: Disk) -> Layout:
+    options = answers.disk_setup.lvm
+    return plan_layout(disk.size_bytes, disk.logical_sector_bytes, inventory.memory_bytes, options)
+
+
+def _target(disk: Disk) -> DiskTarget:
+    return DiskTarget(
+        path=disk.stable_path,
+        kernel_name=disk.name,
+        size_bytes=disk.size_bytes,
+        logical_sector_bytes=disk.logical_sector_bytes,
+        model=disk.model,
+        serial=disk.serial,
+    )

@@ -1,0 +1,113 @@
+"""The node's name and its management network."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from hostlib.errors import Problem, UserError
+from hostlib.inventory import Inventory, Lease, Nic
+from hostlib.netconfig import NetworkConfig
+from installer.answers import Answers, Network
+from installer.answers.model import check_fqdn
+from installer.match import match_filter, render_patterns
+
+
+def resolve_fqdn(answers: Answers, inventory: Inventory) -> str:
+    """Give the node's fully qualified name. Raises UserError."""
+    wanted = answers.global_.fqdn
+    if isinstance(wanted, str):
+        return wanted
+    where = "global.fqdn"
+    lease = inventory.leases[0] if inventory.leases else None
+    if lease is None or not lease.hostname:
+        raise UserError(Problem(where, "DHCP gave no host name", "give the name in the answer file"))
+    # The answer's domain wins over DHCP's, as it does in the peer.
+    domain = wanted.domain or lease.domain
+    if not domain:
+        raise UserError(Problem(where, "DHCP gave no domain", "set global.fqdn.domain"))
+    host = lease.hostname.removesuffix(f".{lease.domain}") if lease.domain else lease.hostname
+    try:
+        return check_fqdn(f"{host}.{domain}")
+    except ValueError as error:
+        what, _, todo = str(error).partition("; ")
+        raise UserError(Problem(where, f"from DHCP: {what}", todo)) from None
+
+
+def resolve_network(network: Network, inventory: Inventory, domain: str) -> NetworkConfig:
+    """Give the management network, static from now on. Raises UserError."""
+    names = _names(network, inventory)
+    if network.source == "from-dhcp":
+        nic, lease = _leased(inventory)
+        address, gateway, dns = lease.address, lease.gateway, lease.dns
+    else:
+        nic = _chosen(network, inventory)
+        address, gateway = network.cidr or "", network.gateway or ""
+        dns = (network.dns,) if network.dns else ()
+        _check_gateway(address, gateway)
+    pinning = network.interface_name_pinning
+    return NetworkConfig(
+        nic=names.get(nic.mac, nic.name),
+        mac=nic.mac,
+        address=address,
+        gateway=gateway,
+        dns=dns,
+        domain=domain,
+        other_nics=tuple(
+            names.get(other.mac, other.name)
+            for other in inventory.nics
+            if other.physical and other.name != nic.name
+        ),
+        pinned=names if pinning and pinning.enabled else {},
+    )
+
+
+def _check_gateway(address: str, gateway: str) -> None:
+    """A gateway outside of the subnet is never reached by ifupdown2's route; link-local IPv6 ones are."""
+    router = ipaddress.ip_address(gateway)
+    network = ipaddress.ip_interface(address).network
+    if router not in network and not router.is_link_local and network.prefixlen < network.max_prefixlen:
+        todo = "correct the gateway or the prefix length of network.cidr"
+        raise UserError(
+            Problem("network.gateway", f"{gateway} is not in the subnet {network} of network.cidr", todo)
+        )
+
+
+def _names(network: Network, inventory: Inventory) -> dict[str, str]:
+    """Give the pinned names: MAC -> name. NICs that the mapping leaves out get nic0, nic1 and so on."""
+    pinning = network.interface_name_pinning
+    if pinning is None or not pinning.enabled:
+        return {}
+    wanted = {mac.lower(): name for mac, name in pinning.mapping.items()}
+    taken = set(wanted.values())
+    free = (name for number in range(10_000) if (name := f"nic{number}") not in taken)
+    return {nic.mac: wanted.get(nic.mac.lower()) or next(free) for nic in inventory.nics if nic.physical}
+
+
+def _leased(inventory: Inventory) -> tuple[Nic, Lease]:
+    by_name = {nic.name: nic for nic in inventory.nics}
+    for lease in inventory.leases:
+        if lease.nic in by_name:
+            return by_name[lease.nic], lease
+    links = (
+        ", ".join(f"{nic.name} {'with' if nic.link else 'without'} link" for nic in inventory.nics)
+        or "no card"
+    )
+    todo = "check cable and DHCP server, or use source 'from-answer'"
+    raise UserError(Problem("network.source", f"no network card got an address by DHCP ({links})", todo))
+
+
+def _chosen(network: Network, inventory: Inventory) -> Nic:
+    patterns = network.filter or {}
+    physical = [nic for nic in inventory.nics if nic.physical]
+    found = [nic for nic in physical if match_filter(nic.udev, patterns)]
+    if len(found) == 1:
+        return found[0]
+    listing = ", ".join(f"{nic.name} ({nic.mac}, {nic.driver or 'no driver'})" for nic in found or physical)
+    if not found:
+        what = f"no network card fits {render_patterns(patterns)}"
+        todo = f"choose from: {listing}" if listing else "attach a network card: there is none"
+        raise UserError(Problem("network.filter", what, todo))
+    what = f"{len(found)} network cards fit {render_patterns(patterns)}: {listing}"
+    raise UserError(
+        Problem("network.filter", what, "use a property that only one has, such as ID_NET_NAME_MAC")
+    )

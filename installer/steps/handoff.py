@@ -1,0 +1,70 @@
+"""Leaves on the node what it must know about itself, and the record of how it was made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from hostlib.files import write_atomic
+from hostlib.paths import EVENTS, INSTALL_LOG, LOGS, RELEASE
+from hostlib.release import read_release
+from hostlib.seed import SEED_PATH, NodeSeed, write_seed
+from installer.config import InstallConfig
+from installer.steps.base import Context, Preview, Progress
+from installer.steps.lvm import THIN_POOL, VG
+
+
+def plan_seed(config: InstallConfig, *, install_id: str, installed_at: str, version: str) -> NodeSeed:
+    """Give the seed of the node."""
+    return NodeSeed(
+        install_id=install_id,
+        installed_at=installed_at,
+        version=version,
+        fqdn=config.fqdn,
+        address=config.network.address,
+        vg=VG,
+        thin_pool=THIN_POOL if config.layout.data_bytes else None,
+        mailto=config.mailto,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    """Step: seed, configuration, answer and log are on the node. None of them holds a secret."""
+
+    config: InstallConfig
+    name: ClassVar[str] = "handoff"
+    weight: ClassVar[int] = 1
+    writes: ClassVar[bool] = True
+
+    def describe(self) -> list[Preview]:
+        """Give the files whose content is known."""
+        seed = plan_seed(self.config, install_id="<id>", installed_at="<now>", version="<version>")
+        return [
+            Preview(path=f"/{SEED_PATH}", content=seed.model_dump_json(by_alias=True, indent=2) + "\n"),
+            Preview(path=f"{LOGS}/config.json", content=self._config_text()),
+        ]
+
+    def _config_text(self) -> str:
+        # pydantic writes a SecretStr as asterisks.
+        return self.config.model_dump_json(by_alias=True, indent=2) + "\n"
+
+    def run(self, context: Context, progress: Progress) -> None:
+        """Write the files, readable by root only."""
+        del progress
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        release = read_release(context.target / RELEASE.relative_to("/"))
+        seed = plan_seed(
+            self.config, install_id=context.install_id, installed_at=now, version=release.version
+        )
+        write_seed(seed, context.target)
+        logs = context.target / LOGS.relative_to("/")
+        logs.mkdir(parents=True, exist_ok=True)
+        logs.chmod(0o700)
+        write_atomic(logs / "config.json", self._config_text(), 0o600)
+        if context.answer:
+            write_atomic(logs / "answer.json", context.answer, 0o600)
+        for source in (INSTALL_LOG, EVENTS):
+            if source.exists():
+                write_atomic(logs / source.name, source.read_bytes(), 0o600)

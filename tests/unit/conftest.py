@@ -1,0 +1,18 @@
+"""Unit tests start no process and reach no network: a test that tries fails."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from typing import NoReturn
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _closed_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: object, **_kwargs: object) -> NoReturn:
+        pytest.fail("a unit test must not start a process or open a connection")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)

@@ -1,0 +1,152 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hostlib.checks import (
+    MACHINE_CHECKS,
+    TARGET_CHECKS,
+    Finding,
+    blocking_problems,
+    check_target,
+    render_findings,
+    run_checks,
+)
+from hostlib.inventory import Content, Cpu, Disk, Firmware, Inventory, parse_inventory
+from hostlib.sizes import GIB, MIB
+
+MACHINES = Path(__file__).parents[1] / "machines"
+
+
+def machine(name: str) -> Inventory:
+    return parse_inventory((MACHINES / f"{name}.json").read_text())
+
+
+VIRTIO = machine("one-virtio-uefi")
+FOUR = machine("four-scsi-bios")
+
+
+def changed(**update: Any) -> Inventory:
+    return VIRTIO.model_copy(update=update)
+
+
+def troubles(findings: list[Finding]) -> list[tuple[str, str]]:
+    return [(finding.id, finding.severity) for finding in findings if finding.severity != "ok"]
+
+
+@pytest.mark.parametrize("name", ["one-virtio-uefi", "four-scsi-bios", "nvme-server"])
+def test_good_machines_pass_and_show_what_was_measured(name: str) -> None:
+    findings = run_checks(machine(name))
+    assert [finding.id for finding in findings] == [check.id for check in MACHINE_CHECKS]
+    assert not troubles(findings)
+    assert all(finding.measured and finding.text and not finding.todo for finding in findings)
+
+
+NO_LINK = tuple(nic.model_copy(update={"link": False}) for nic in FOUR.nics)
+DOWN = tuple(nic.model_copy(update={"link": None}) for nic in FOUR.nics)
+VIRTUAL = tuple(nic.model_copy(update={"physical": False}) for nic in FOUR.nics)
+NOTHING_TO_PLUG = [("nic-present", "blocking")]
+
+
+@pytest.mark.parametrize(
+    ("update", "expected"),
+    [
+        # What Linux reports as usable on machines with 768 MiB, 1 GiB, 1.5 GiB and 2 GiB built in.
+        ({"memory_bytes": 700 * MIB}, [("memory-minimum", "blocking")]),
+        ({"memory_bytes": 940 * MIB}, [("memory-guests", "warning")]),
+        ({"memory_bytes": 1430 * MIB}, [("memory-guests", "warning")]),
+        ({"memory_bytes": 1900 * MIB}, []),
+        ({"cpu": Cpu(model="old", threads=2)}, [("virtualisation", "warning")]),
+        ({"disks": ()}, [("disk-present", "blocking")]),
+        ({"disks": (FOUR.disks[4],)}, [("disk-present", "blocking")]),
+        ({"nics": ()}, NOTHING_TO_PLUG),
+        ({"nics": VIRTUAL}, NOTHING_TO_PLUG),
+        ({"nics": NO_LINK}, [("nic-link", "warning")]),
+        ({"nics": DOWN}, [("nic-link", "warning")]),
+        ({"nics": (NO_LINK[0], FOUR.nics[0])}, []),
+    ],
+)
+def test_machine(update: dict[str, Any], expected: list[tuple[str, str]]) -> None:
+    findings = run_checks(changed(**update))
+    assert troubles(findings) == expected
+    assert all(finding.todo for finding in findings if finding.severity != "ok")
+
+
+BLANK = VIRTIO.disks[0]
+MOUNTED = Content(device="vda2", type="ext4", mountpoints=("/mnt", "/srv"))
+SWAP = Content(device="vda3", type="swap", mountpoints=("[SWAP]",))
+OLD = Content(device="vda1", type="ext4", label="old")
+
+
+@pytest.mark.parametrize(
+    ("update", "firmware", "expected"),
+    [
+        ({}, "uefi", []),
+        ({"contents": (OLD,)}, "uefi", []),
+        ({"size_bytes": 8 * GIB}, "uefi", []),
+        ({"size_bytes": 8 * GIB - 512}, "uefi", [("target-size", "blocking")]),
+        ({"contents": (OLD, MOUNTED)}, "uefi", [("target-in-use", "blocking")]),
+        ({"contents": (SWAP,)}, "uefi", [("target-in-use", "blocking")]),
+        ({"boot_medium": True, "contents": (MOUNTED,)}, "uefi", [("target-medium", "blocking")]),
+        ({"read_only": True}, "uefi", [("target-read-only", "blocking")]),
+        ({"logical_sector_bytes": 4096}, "uefi", []),
+        ({"logical_sector_bytes": 4096}, "bios", [("target-4kn-bios", "blocking")]),
+        ({"physical_sector_bytes": 4096}, "bios", []),
+        ({"removable": True}, "uefi", [("target-removable", "warning")]),
+        ({"bus": "usb"}, "uefi", [("target-removable", "warning")]),
+        (
+            {"size_bytes": GIB, "read_only": True},
+            "uefi",
+            [("target-size", "blocking"), ("target-read-only", "blocking")],
+        ),
+    ],
+)
+def test_target(update: dict[str, Any], firmware: str, expected: list[tuple[str, str]]) -> None:
+    disk = BLANK.model_copy(update=update)
+    findings = check_target(
+        changed(disks=(disk,), firmware=Firmware.model_validate({"mode": firmware})), disk
+    )
+    assert troubles(findings) == expected
+    assert all(finding.todo for finding in findings if finding.severity != "ok")
+
+
+def test_a_good_target_passes_every_check_by_its_stable_name() -> None:
+    findings = check_target(FOUR, FOUR.disks[1])
+    assert [finding.id for finding in findings] == [check.id for check in TARGET_CHECKS]
+    assert {finding.device for finding in findings} == {"/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_DISKB"}
+
+
+def small(**update: Any) -> Disk:
+    return BLANK.model_copy(update={"size_bytes": 4 * GIB, "removable": True, **update})
+
+
+def test_only_what_blocks_becomes_a_problem_and_it_tells_the_measured_value() -> None:
+    problems = blocking_problems(check_target(VIRTIO, small()))
+    assert "\n".join(map(str, problems)) == (
+        "/dev/disk/by-id/virtio-SLIPWAY0: is smaller than 8 GiB (4.0 GiB, 4294967296 bytes); "
+        "choose a disk of at least 8 GiB, better 32 GiB or more"
+    )
+
+
+def test_a_use_is_told_with_device_and_mountpoint() -> None:
+    disk = small(size_bytes=8 * GIB, contents=(MOUNTED, SWAP))
+    (problem,) = blocking_problems(check_target(VIRTIO, disk))
+    assert problem.what == "is in use (vda2 on /mnt, /srv; vda3 on [SWAP])"
+
+
+def test_the_table_shows_the_worst_first_with_what_to_do() -> None:
+    lines = render_findings(check_target(VIRTIO, small())).splitlines()
+    name = "/dev/disk/by-id/virtio-SLIPWAY0"
+    removable = "is removable or attached by USB: a node's system disk should be neither"
+    assert lines[:4] == [
+        f"BLOCKING  target-size       {name}: is smaller than 8 GiB (4.0 GiB, 4294967296 bytes)",
+        "                            -> choose a disk of at least 8 GiB, better 32 GiB or more",
+        f"warning   target-removable  {name}: {removable} (bus virtio, removable)",
+        "                            -> choose a fixed disk unless this is meant",
+    ]
+    assert (
+        lines[4]
+        == f"ok        target-medium     {name}: is not the boot medium (the live system does not run from it)"
+    )
+    assert len(lines) == 8
+    assert not render_findings([])

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.vm.lab.accel import ARGUMENTS
+from tests.vm.lab.command import plan_command
+from tests.vm.lab.spec import (
+    Attach,
+    Bus,
+    Disk,
+    DiskFormat,
+    Firmware,
+    GuestProgram,
+    MachineSpec,
+    Nic,
+    RunPaths,
+)
+
+PATHS = RunPaths(folder=Path("/lab/vm"), sockets=Path("/tmp/s"))
+ISO = Path("/iso/slipway.iso")
+
+
+def plan(spec: MachineSpec) -> list[str]:
+    return plan_command(spec, PATHS, ARGUMENTS["tcg"])
+
+
+def values(command: list[str], option: str) -> list[str]:
+    return [value for name, value in itertools.pairwise(command) if name == option]
+
+
+def test_machine_starts_stopped_and_headless() -> None:
+    command = plan(MachineSpec(name="x", memory_mib=1024, vcpus=2))
+    assert command[0] == "qemu-system-x86_64"
+    assert "-S" in command
+    assert "-no-reboot" in command
+    assert values(command, "-display") == ["none"]
+    assert values(command, "-m") == ["1024"]
+    assert values(command, "-smp") == ["2"]
+    assert values(command, "-accel") == ["tcg,thread=multi"]
+
+
+def test_machine_that_may_restart() -> None:
+    assert "-no-reboot" not in plan(MachineSpec(stop_at_reboot=False))
+
+
+def test_bios_has_no_flash() -> None:
+    command = plan(MachineSpec())
+    assert values(command, "-machine") == ["q35"]
+    assert not any("pflash" in value for value in command)
+
+
+def test_secure_boot_protects_the_key_store() -> None:
+    command = plan(MachineSpec(firmware=Firmware.UEFI_SECURE))
+    assert values(command, "-machine") == ["q35,smm=on"]
+    assert values(command, "-global") == ["driver=cfi.pflash01,property=secure,value=on"]
+    code, variables = (value for value in values(command, "-drive") if "pflash" in value)
+    assert code.endswith("readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.secboot.fd")
+    assert variables.endswith("file=/lab/vm/vars.fd")
+    assert "readonly" not in variables
+
+
+def test_plain_uefi_has_no_protected_mode() -> None:
+    command = plan(MachineSpec(firmware=Firmware.UEFI))
+    assert values(command, "-machine") == ["q35"]
+    assert values(command, "-global") == []
+
+
+@pytest.mark.parametrize(
+    ("attach", "device", "machine"),
+    [
+        (Attach.SCSI_CD, "scsi-cd,id=iso-drive,bus=scsi.0", "q35"),
+        (Attach.IDE_CD, "ide-cd,id=iso-drive,bus=ide.1,unit=0", "pc"),
+        (Attach.SATA_CD, "ide-cd,id=iso-drive,bus=ide.5", "q35"),
+        (Attach.USB_STICK, "usb-storage,id=iso-drive,bus=usb.0", "q35"),
+    ],
+)
+def test_iso(attach: Attach, device: str, machine: str) -> None:
+    command = plan(MachineSpec(iso=ISO, attach=attach))
+    found = [value for value in values(command, "-device") if value.startswith(device)]
+    assert len(found) == 1
+    assert found[0].endswith(",bootindex=0")
+    assert values(command, "-machine") == [machine]
+    assert any("readonly=on,file=/iso/slipway.iso" in value for value in values(command, "-drive"))
+
+
+@pytest.mark.parametrize(
+    ("bus", "device"),
+    [
+        (Bus.VIRTIO, "virtio-blk-pci,drive=disk0"),
+        (Bus.SCSI, "scsi-hd,bus=scsi.0,drive=disk0"),
+        (Bus.SATA, "ide-hd,bus=ide.0,drive=disk0"),
+        (Bus.USB, "usb-storage,bus=usb.0,drive=disk0"),
+        (Bus.NVME, "nvme,drive=disk0"),
+    ],
+)
+def test_disk(bus: Bus, device: str) -> None:
+    disk = Disk(
+        path=Path("/d.qcow2"), format=DiskFormat.QCOW2, bus=bus, serial="S1", boot_index=3, sector_bytes=4096
+    )
+    command = plan(MachineSpec(disks=(disk,)))
+    found = next(value for value in values(command, "-device") if value.startswith(device))
+    assert "serial=S1,bootindex=3,logical_block_size=4096,physical_block_size=4096" in found
+    assert "if=none,id=disk0,format=qcow2,file=/d.qcow2,cache=unsafe,discard=unmap" in values(
+        command, "-drive"
+    )
+
+
+def test_nvme_always_has_a_serial_number() -> None:
+    assert "serial=nvme0" in " ".join(plan(MachineSpec(disks=(Disk(path=Path("/d"), bus=Bus.NVME),))))
+
+
+def test_volume_in_a_cd_drive_is_read_only() -> None:
+    command = plan(MachineSpec(disks=(Disk(path=Path("/v.iso"), cdrom=True, bus=Bus.USB),)))
+    assert "scsi-cd,bus=scsi.0,drive=disk0,id=disk0-drive" in values(command, "-device")
+    assert "if=none,id=disk0,format=raw,file=/v.iso,readonly=on" in values(command, "-drive")
+
+
+def test_commas_in_paths_are_doubled() -> None:
+    assert any(
+        "file=/a,,b.raw," in value for value in plan(MachineSpec(disks=(Disk(path=Path("/a,b.raw")),)))
+    )
+
+
+def test_network_reaches_only_the_host_s_loopback() -> None:
+    command = plan(MachineSpec(nics=(Nic(forwards=(22,)), Nic(forwards=(), restricted=False))))
+    assert values(command, "-netdev") == [
+        "user,id=net1,restrict=on,hostfwd=tcp:127.0.0.1:0-:22",
+        "user,id=net2",
+    ]
+    cards = [value for value in values(command, "-device") if value.startswith("virtio-net-pci")]
+    assert [card.split("mac=")[1].split(",")[0] for card in cards] == [
+        "52:54:00:00:00:01",
+        "52:54:00:00:00:02",
+    ]
+
+
+def test_ports_and_console() -> None:
+    command = plan(MachineSpec())
+    assert [value for value in values(command, "-device") if "virtserialport" in value] == [
+        "virtserialport,bus=ports.0,chardev=report,name=org.slipway.report",
+        "virtserialport,bus=ports.0,chardev=events,name=org.slipway.events",
+    ]
+    console = "socket,id=console,path=/tmp/s/console,server=on,wait=off,logfile=/lab/vm/console.log"
+    assert console in values(command, "-chardev")
+
+
+def test_nothing_is_put_into_the_guest_unasked() -> None:
+    command = plan(MachineSpec())
+    assert values(command, "-fw_cfg") == values(command, "-smbios") == []
+
+
+def test_guest_program_travels_by_firmware() -> None:
+    command = plan(MachineSpec(guest=GuestProgram(module="judge_node"), relay=True))
+    assert values(command, "-fw_cfg") == [
+        "name=opt/io.systemd.credentials/slipway-lab.pyz,file=/lab/vm/guest.pyz",
+    ]
+    assert len(values(command, "-smbios")) == 4
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"firmware": Firmware.UEFI_SECURE},
+        {"disks": (Disk(path=Path("/d"), bus=Bus.SATA),)},
+    ],
+)
+def test_machines_that_do_not_exist(broken: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="parallel IDE drive"):
+        MachineSpec(iso=ISO, attach=Attach.IDE_CD, **broken)

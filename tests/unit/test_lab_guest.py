@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import base64
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.vm.guest import relay
+from tests.vm.lab.errors import LabError
+from tests.vm.lab.guest import FW_CFG_NAME, build_archive, smbios_credentials
+from tests.vm.lab.spec import GuestProgram
+
+JUDGE = GuestProgram(module="judge_node", parameters={"container": True})
+
+
+def decode(values: list[str]) -> dict[str, str]:
+    pairs = (value.removeprefix("io.systemd.credential.binary:").split("=", 1) for value in values)
+    return {name: base64.b64decode(text).decode() for name, text in pairs}
+
+
+def test_judge_does_not_hold_up_the_boot() -> None:
+    units = decode(smbios_credentials(JUDGE, relay=False))
+    assert set(units) == {
+        "systemd.extra-unit.slipway-lab-judge.service",
+        "systemd.unit-dropin.multi-user.target~slipway-lab-judge",
+    }
+    judge = units["systemd.extra-unit.slipway-lab-judge.service"]
+    assert "After=multi-user.target slipway-firstboot.service\n" in judge
+    assert "Type=exec\n" in judge
+    assert units["systemd.unit-dropin.multi-user.target~slipway-lab-judge"] == (
+        "[Unit]\nWants=slipway-lab-judge.service\n"
+    )
+
+
+def test_program_that_another_unit_waits_for() -> None:
+    program = GuestProgram(module="old_vgs", after="basic.target", before="slipway-installer.service")
+    judge = decode(smbios_credentials(program, relay=False))["systemd.extra-unit.slipway-lab-judge.service"]
+    assert "Before=slipway-installer.service\n" in judge
+    assert "Type=oneshot\n" in judge
+
+
+def test_relay_and_judge_go_together() -> None:
+    assert len(smbios_credentials(JUDGE, relay=True)) == 4
+    assert smbios_credentials(None, relay=False) == []
+
+
+def test_credential_names_fit() -> None:
+    # QEMU takes 55 characters for the name of a fw_cfg file.
+    assert len(f"opt/io.systemd.credentials/{FW_CFG_NAME}") <= 55
+
+
+def test_archive_holds_programs_and_order() -> None:
+    data = build_archive(JUDGE)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        names = archive.namelist()
+        order = json.loads(archive.read("tests/vm/guest/order.json"))
+    assert {"__main__.py", "tests/__init__.py", "tests/vm/guest/judge_node.py"} <= set(names)
+    assert order == {"module": "judge_node", "parameters": {"container": True}}
+    assert build_archive(JUDGE) == data
+
+
+def test_unknown_program() -> None:
+    with pytest.raises(LabError, match="no such guest program"):
+        build_archive(GuestProgram(module="nothing"))
+
+
+def test_too_large_parameters() -> None:
+    noise = "".join(chr(0x4E00 + number * 7919 % 20000) for number in range(900_000))
+    with pytest.raises(LabError, match="more than systemd takes"):
+        build_archive(GuestProgram(module="judge_node", parameters={"noise": noise}))
+
+
+def test_relay_sends_whole_lines_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Mapping[str, object]] = []
+    monkeypatch.setattr(relay, "send", lambda _port, message: sent.append(message))
+    path = tmp_path / "events.jsonl"
+    path.write_text('{"event": "task-done", "task": "a"}\nnoise\n{"event": "task-st')
+    offset = relay._send_new("firstboot", path, 0, 0)
+    assert sent == [{"event": "task-done", "task": "a", "kind": "event", "source": "firstboot", "old": False}]
+    with path.open("a") as file:
+        file.write('arted", "task": "b"}\n')
+    relay._send_new("firstboot", path, offset, 0)
+    assert [message["event"] for message in sent] == ["task-done", "task-started"]
+
+
+def test_relay_marks_events_of_an_earlier_boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Mapping[str, object]] = []
+    monkeypatch.setattr(relay, "send", lambda _port, message: sent.append(message))
+    path = tmp_path / "events.jsonl"
+    path.write_text('{"event": "a"}\n')
+    old = path.stat().st_size
+    with path.open("a") as file:
+        file.write('{"event": "b"}\n')
+    relay._send_new("firstboot", path, 0, old)
+    assert [(message["event"], message["old"]) for message in sent] == [("a", True), ("b", False)]
+
+
+def test_relay_waits_for_a_file(tmp_path: Path) -> None:
+    assert relay._send_new("install", tmp_path / "none", 5, 0) == 5

@@ -1,0 +1,29 @@
+"""What runs inside the guest: the judge of a test, or the relay of events. Standard library only."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+import sys
+import traceback
+
+from tests.vm.guest.port import send
+from tests.vm.guest.relay import follow_events
+
+
+def run_judge() -> None:
+    """Call `main(parameters)` of the module that the test ordered, and tell the host when it fails."""
+    order = json.loads(pkgutil.get_data(__package__ or "", "order.json") or b"{}")
+    try:
+        importlib.import_module(f"{__package__}.{order['module']}").main(order["parameters"])
+    except BaseException:  # noqa: BLE001 - whatever it is, the host must hear of it
+        send("report", {"kind": "crashed", "traceback": traceback.format_exc()})
+
+
+def main() -> None:
+    """Do what the first argument says: `judge` or `relay`."""
+    if sys.argv[1] == "relay":
+        follow_events()
+    else:
+        run_judge()

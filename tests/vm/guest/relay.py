@@ -1,0 +1,51 @@
+"""Follows the event files of the installer and of first boot, and sends each event to the host as it is written."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Final
+
+from tests.vm.guest.port import send
+
+FILES: Final = {
+    "install": Path("/run/slipway/events.jsonl"),
+    "firstboot": Path("/var/lib/slipway/firstboot-events.jsonl"),
+}
+_POLL_SECONDS: Final = 0.05
+"""Short, so that a power cut on an event comes before much has happened after it."""
+
+
+def follow_events() -> None:
+    """Send every event as `{"kind": "event", "source": …, …}`, for ever.
+
+    A file that is there already is sent from its beginning: the events of an earlier boot come with `old` set.
+    """
+    offsets = dict.fromkeys(FILES, 0)
+    old = {source: path.stat().st_size if path.exists() else 0 for source, path in FILES.items()}
+    send("events", {"kind": "relay-started"})
+    while True:
+        for source, path in FILES.items():
+            offsets[source] = _send_new(source, path, offsets[source], old[source])
+        time.sleep(_POLL_SECONDS)
+
+
+def _send_new(source: str, path: Path, offset: int, old_bytes: int) -> int:
+    """Send the whole lines behind `offset`; give the offset to go on from."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            data = file.read()
+    except FileNotFoundError:
+        return offset
+    for line in data.splitlines(keepends=True):
+        if not line.endswith(b"\n"):
+            break
+        offset += len(line)
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        send("events", {**event, "kind": "event", "source": source, "old": offset <= old_bytes})
+    return offset

@@ -1,0 +1,1 @@
+"""The VM lab: QEMU machines as context managers, for tests that boot the ISO and installed nodes."""

@@ -1,0 +1,93 @@
+"""The power fails in the middle of something; what comes after must work as if it had not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.vm.lab.bench import KeyPair, Lab, Shared
+from tests.vm.lab.errors import LabError
+from tests.vm.lab.installs import Install, Installed, install_spec, node_spec, watch_install
+from tests.vm.lab.machine import Vm
+from tests.vm.lab.spec import GuestProgram, MachineSpec
+from tests.vm.scenarios import BIOS_CD
+from tests.vm.waits import EVENT_SECONDS, NODE_SECONDS
+
+PLAIN = Install(name="cut")
+PHASES = ("partition", "copy", "boot loader")
+
+
+def test_power_cuts_during_installations(lab: Lab, keys: KeyPair) -> None:
+    """Each installation begins on what the one before has left, and gets further; the last one ends."""
+    _cut_then_install(lab, keys, PHASES)
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("phase", PHASES)
+def test_power_cut_then_installation(phase: str, lab: Lab, keys: KeyPair) -> None:
+    """A whole installation right after each of the cuts."""
+    _cut_then_install(lab, keys, (phase,))
+
+
+def _cut_then_install(lab: Lab, keys: KeyPair, phases: tuple[str, ...]) -> None:
+    spec = install_spec(PLAIN, lab.iso, lab.folder, (keys.public,))
+    for number, phase in enumerate(phases):
+        with lab.vm(replace(spec, name=f"cut-{number}-{phase.replace(' ', '-')}")) as vm:
+            vm.report.wait("event", EVENT_SECONDS, event="phase", phase=phase)
+            if phase == "copy":
+                # Not at its beginning, where nothing has been copied yet.
+                vm.report.wait("event", EVENT_SECONDS, event="progress", phase=phase)
+            vm.kill()
+    with lab.vm(replace(spec, name="after-cuts")) as vm:
+        for name, seconds in watch_install(vm).items():
+            lab.timings.add(f"install after a power cut: {name}", seconds)
+    installed = Installed(lab.folder / "target.qcow2", None, {}, (), "")
+    judge = GuestProgram(module="judge_node")
+    with lab.vm(node_spec(PLAIN, installed, installed.disk, judge)) as vm:
+        node = vm.report.wait("node", NODE_SECONDS)
+    assert (node["state"], node["failed_units"], node["firstboot_done"]) == ("running", [], True)
+
+
+def test_power_cuts_during_first_boot(lab: Lab, shared: Shared) -> None:
+    """The power fails after each task, one task further in each boot, until a boot finishes them all."""
+    installed, overlay = shared.overlay(BIOS_CD, lab.folder / "node.qcow2")
+    spec = node_spec(
+        BIOS_CD, installed, overlay, GuestProgram(module="judge_node", parameters={"container": True})
+    )
+    cut: list[str] = []
+    while (task := _cut_after_new_task(lab, spec, cut)) is not None:
+        cut.append(task)
+    assert len(cut) >= 5, f"only {cut} were seen to run"
+    with lab.vm(replace(spec, name="finish")) as vm:
+        node = vm.report.wait("node", NODE_SECONDS)
+        lab.timings.add(f"node after {len(cut)} power cuts: power-on to judged", vm.seconds)
+    assert (node["state"], node["failed_units"], node["firstboot_done"]) == ("running", [], True)
+    assert isinstance(node["container"], dict)
+    assert node["container"].get("status") == "Running", node["container"]
+
+
+def _cut_after_new_task(lab: Lab, spec: MachineSpec, cut: list[str]) -> str | None:
+    """Boot, and cut the power after the first task that it was not cut after yet.
+
+    Returns:
+        That task; None when the boot finished without one.
+    """
+    with lab.vm(replace(spec, name=f"cut-{len(cut)}", guest=None)) as vm:
+        while True:
+            event = _next_event(vm)
+            if event["event"] == "task-failed":
+                raise LabError(f"{event['task']} failed: {event.get('reason')}\n{vm.console.tail()}")
+            if event["event"] == "finished" and cut and "banner" in cut:
+                return None
+            if event["event"] == "task-done" and event["task"] not in cut:
+                vm.kill()
+                return str(event["task"])
+
+
+def _next_event(vm: Vm) -> dict[str, object]:
+    """Give the next event of this boot's tasks."""
+    while True:
+        event = vm.report.wait("event", EVENT_SECONDS, source="firstboot", old=False)
+        if event["event"] in {"task-done", "task-failed", "finished"}:
+            return event

@@ -1,0 +1,10 @@
+"""How long the tests wait for a guest, in seconds. Limits for a slow and busy host, not expectations."""
+
+from __future__ import annotations
+
+from typing import Final
+
+NODE_SECONDS: Final = 1200.0
+"""From power-on of an installed disk to the end of first boot and the judge's report."""
+EVENT_SECONDS: Final = 900.0
+"""Until an event of an installation or of first boot."""
