@@ -22,7 +22,7 @@ qemu-img create -q -f qcow2 "$disk" 32G
 accel=tcg,thread=multi
 if grep -qs '"accel": "kvm"' "$project/out/test/accel.json"; then accel=kvm; fi
 
-qemu-system-x86_64 -accel "$accel" -cpu max -machine q35 -m 2048 -smp 1 -display none -nodefaults -vga std \
+qemu-system-x86_64 -accel "$accel" -cpu max,-erms,-fsrm -machine q35 -m 2048 -smp 1 -display none -nodefaults -vga std \
 	-serial mon:stdio \
 	-device virtio-rng-pci -device virtio-scsi-pci,id=scsi \
 	-drive "if=none,id=iso,format=raw,readonly=on,file=$iso" -device scsi-cd,bus=scsi.0,drive=iso,bootindex=1 \
