@@ -9,7 +9,7 @@ TEST_ISO = out/slipway-$(VERSION)-test-amd64.iso
 VM_WORKERS ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: help iso netboot vm test lint test-unit test-vm test-vm-all bench deps clean
+.PHONY: help iso vm test lint test-unit test-vm test-vm-all deps clean FORCE
 
 help:
 	@sed -n 's/^## //p' Makefile

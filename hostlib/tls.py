@@ -33,6 +33,18 @@ NOT_BEFORE: Final = datetime(2025, 1, 1, tzinfo=UTC)
 # Nobody checks the date of a self-signed certificate: it is trusted by its fingerprint. An end within the life of
 # the machine would only lock people out.
 LIFETIME: Final = timedelta(days=3652)
+# All that a TLS 1.2 or 1.3 server does with an elliptic curve key.
+SIGNATURE_ONLY: Final = x509.KeyUsage(
+    digital_signature=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=False,
+    crl_sign=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +71,6 @@ def make_self_signed(
         ]
     )
     names = [*(x509.DNSName(entry) for entry in dns), *(x509.IPAddress(entry) for entry in addresses)]
-    key_usage = x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=False,
-        crl_sign=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -80,7 +81,7 @@ def make_self_signed(
         .not_valid_after(max(now, NOT_BEFORE) + LIFETIME)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(key_usage, critical=True)
+        .add_extension(SIGNATURE_ONLY, critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
     )

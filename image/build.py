@@ -21,7 +21,7 @@ from image.tools import Mkosi, ensure_mkosi
 LEVELS: Final = {"release": 19, "test": 3}
 """Profile -> zstd level. A test image is 20 % larger and made in seconds."""
 NEEDED_BYTES: Final = 8 * GIB
-BASE_FILES: Final = ("filesystem.squashfs", "vmlinuz", "initrd.img", "root.manifest", "tools")
+BASE_FILES: Final = ("filesystem.squashfs", "vmlinuz", "initrd.img", "root.manifest", "efi")
 
 
 class BuildError(SlipwayError):
@@ -44,7 +44,12 @@ class Build:
 
     @property
     def base(self) -> Path:
-        """Folder that mkosi writes to."""
+        """Folder of what mkosi made for this profile."""
+        return self.work / f"base-{self.profile}"
+
+    @property
+    def output(self) -> Path:
+        """Folder that mkosi writes to: its tools tree stays there, the rest moves to `base`."""
         return self.work / "mkosi"
 
 
@@ -89,7 +94,9 @@ def _build_base(build: Build) -> Mkosi:
     inputs = [build.project / "mkosi.conf", build.project / "image/mkosi"]
     facts = (build.profile, sources)
     stamp = Stamp(
-        build.work / "base.stamp", digest_inputs(inputs, *facts), (build.base / n for n in BASE_FILES)
+        build.work / f"base-{build.profile}.stamp",
+        digest_inputs(inputs, *facts),
+        (build.output / "tools", *(build.base / name for name in BASE_FILES)),
     )
     if stamp.is_current():
         build.report.say("base image is up to date")
@@ -111,6 +118,9 @@ def _build_base(build: Build) -> Mkosi:
             write_atomic(log, error.output + "\n")
             raise BuildError(f"{error}\nThe whole output is in {log}.") from error
         write_atomic(log, done.stdout + done.stderr)
+        _fresh(build.base)
+        for name in BASE_FILES:
+            (build.output / name).rename(build.base / name)
     stamp.keep()
     return mkosi
 

@@ -22,6 +22,8 @@ from installer.steps.verify import Verify
 from installer.steps.wipe import Wipe
 
 ROOT_IMAGES: Final = (IMAGES / "filesystem.squashfs", IMAGES / "slipway.squashfs")
+INITRAMFS: Final = IMAGES / "initrd.img"
+"""The live system's own; it is not in the root images a second time."""
 
 
 def plan_install(config: InstallConfig) -> list[Step]:
@@ -33,7 +35,7 @@ def plan_install(config: InstallConfig) -> list[Step]:
         Partition(target, layout),
         VolumeGroup(target, layout),
         MakeFilesystems(target, config.filesystem, layout),
-        Copy(ROOT_IMAGES),
+        Copy(ROOT_IMAGES, INITRAMFS),
         MountVirtual(config.firmware),
         SystemFiles(config),
         Accounts(config),
@@ -41,7 +43,7 @@ def plan_install(config: InstallConfig) -> list[Step]:
         Handoff(config),
         Finish(target),
     ]
-    return [Verify(target, ROOT_IMAGES, plan_programs(steps)), *steps]
+    return [Verify(target, (*ROOT_IMAGES, INITRAMFS), plan_programs(steps)), *steps]
 
 
 def plan_programs(steps: list[Step]) -> tuple[str, ...]:

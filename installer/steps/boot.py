@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, Final
 
-from hostlib.errors import CommandError, StepError
+from hostlib.errors import CommandError
 from hostlib.files import write_atomic
 from hostlib.paths import PRODUCT, TARGET
 from installer.config import InstallConfig
@@ -82,7 +81,6 @@ class BootLoader:
         """Install both loaders and write the menu."""
         root = context.target
         write_atomic(root / GRUB_CFG, render_grub_defaults(self.config.kernel_args))
-        _ensure_initramfs(context)
         progress(0.1)
         if self.config.layout.bios_boot:
             context.runner.run(self._bios(), chroot=root, timeout_seconds=LIMIT_SECONDS)
@@ -105,19 +103,3 @@ class BootLoader:
             else:
                 return
         context.runner.run(self._uefi(nvram=False), chroot=root, timeout_seconds=LIMIT_SECONDS)
-
-
-def _ensure_initramfs(context: Context) -> None:
-    """Make an initramfs for each kernel that has none.
-
-    The image's own one is kept: it is generic (all storage drivers, LVM), serves the live system and the
-    node, and holds nothing of this machine. live-boot in it does nothing without `boot=live`.
-    """
-    kernels = sorted((context.target / "boot").glob("vmlinuz-*"))
-    if not kernels:
-        raise StepError("the system that was copied has no kernel in /boot")
-    for kernel in kernels:
-        version = kernel.name.removeprefix("vmlinuz-")
-        if not Path(context.target / f"boot/initrd.img-{version}").exists():
-            command = ["update-initramfs", "-c", "-k", version]
-            context.runner.run(command, chroot=context.target, timeout_seconds=LIMIT_SECONDS)

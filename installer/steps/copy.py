@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -62,6 +63,9 @@ class Copy:
 
     images: tuple[Path, ...]
     """In order; a later one is laid over the earlier ones."""
+    initramfs: Path
+    """The live system's. It is generic (all storage drivers, LVM) and holds nothing of a machine, so the node
+    starts with the same one; live-boot in it does nothing without `boot=live`."""
     name: ClassVar[str] = "copy"
     weight: ClassVar[int] = 60
     writes: ClassVar[bool] = True
@@ -74,7 +78,8 @@ class Copy:
 
     def describe(self) -> list[Preview]:
         """Give the commands."""
-        return [Preview(command=command) for command in self.commands(TARGET)]
+        initramfs = Preview(command=("cp", str(self.initramfs), f"{TARGET}/boot/initrd.img-VERSION"))
+        return [*(Preview(command=command) for command in self.commands(TARGET)), initramfs]
 
     def run(self, context: Context, progress: Progress) -> None:
         """Unpack; the images share the progress by their sizes."""
@@ -89,3 +94,18 @@ class Copy:
                     f"{command[-1]} cannot be unpacked: the medium cannot be read or the disk not written\n{error}"
                 ) from error
             before += size
+        self._copy_initramfs(context.target / "boot")
+
+    def _copy_initramfs(self, boot: Path) -> None:
+        kernels = list(boot.glob("vmlinuz-*"))
+        if len(kernels) != 1:
+            raise StepError(
+                f"{boot}: {len(kernels)} kernels were copied, one was meant; the medium is damaged, write it anew"
+            )
+        version = kernels[0].name.removeprefix("vmlinuz-")
+        try:
+            shutil.copyfile(self.initramfs, boot / f"initrd.img-{version}")
+        except OSError as error:
+            raise StepError(
+                f"{self.initramfs} cannot be copied: the medium cannot be read or the disk not written ({error.strerror})"
+            ) from error

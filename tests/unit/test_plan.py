@@ -1,4 +1,4 @@
-from installer.plan import ROOT_IMAGES, plan_install
+from installer.plan import INITRAMFS, ROOT_IMAGES, plan_install
 from installer.steps.verify import Verify
 from tests.unit.installer_fakes import PASSWORD, config
 
@@ -43,7 +43,7 @@ def test_a_plan_can_be_shown_and_tells_no_secret() -> None:
 def test_every_program_is_looked_for_before_anything_is_written() -> None:
     verify = plan_install(config())[0]
     assert isinstance(verify, Verify)
-    assert verify.images == ROOT_IMAGES
+    assert verify.images == (*ROOT_IMAGES, INITRAMFS)
     assert {
         "sfdisk",
         "lvcreate",

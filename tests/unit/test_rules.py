@@ -51,7 +51,9 @@ def test_one_door_for_subprocesses() -> None:
 
 
 def test_only_the_screens_import_urwid() -> None:
-    users = [name_of(path) for path in SOURCES if any(name.split(".")[0] == "urwid" for name in imports_of(path))]
+    users = [
+        name_of(path) for path in SOURCES if any(name.split(".")[0] == "urwid" for name in imports_of(path))
+    ]
     assert [user for user in users if not user.startswith(("installer/tui/", "agent/screen"))] == []
 
 

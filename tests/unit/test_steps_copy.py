@@ -72,7 +72,11 @@ def test_the_second_image_is_laid_over_the_first(tmp_path: Path) -> None:
     shown: list[float] = []
     here = context(runner, tmp_path)
     first, second = images(tmp_path)
-    Copy((first, second)).run(here, shown.append)
+    (here.target / "boot").mkdir(parents=True)
+    (here.target / "boot/vmlinuz-6.12.1").touch()
+    (tmp_path / "initrd.img").write_text("initramfs")
+    Copy((first, second), tmp_path / "initrd.img").run(here, shown.append)
+    assert (here.target / "boot/initrd.img-6.12.1").read_text() == "initramfs"
     options = "-percentage -quiet -strict-errors -data-queue 64 -frag-queue 64"
     assert runner.lines == [
         f"unsquashfs -force -dest {here.target} {options} {first}",
@@ -83,12 +87,23 @@ def test_the_second_image_is_laid_over_the_first(tmp_path: Path) -> None:
 
 def test_a_read_error_names_the_image(tmp_path: Path) -> None:
     runner = FakeRunner(failures={"unsquashfs": "read_block: failed to read block\nFATAL ERROR: lseek"})
-    step = Copy(images(tmp_path))
+    step = Copy(images(tmp_path), tmp_path / "initrd.img")
     with pytest.raises(
         StepError, match=r"filesystem\.squashfs cannot be unpacked: the medium cannot be read"
     ):
         step.run(context(runner, tmp_path), lambda _: None)
     assert copy.STALL_SECONDS == 120
+
+
+def test_a_medium_that_ends_before_the_initramfs_is_an_error(tmp_path: Path) -> None:
+    here = context(FakeRunner(), tmp_path)
+    step = Copy(images(tmp_path), tmp_path / "initrd.img")
+    with pytest.raises(StepError, match="0 kernels were copied, one was meant"):
+        step.run(here, lambda _: None)
+    (here.target / "boot").mkdir(parents=True)
+    (here.target / "boot/vmlinuz-6.12.1").touch()
+    with pytest.raises(StepError, match=r"initrd\.img cannot be copied: .* \(No such file or directory\)"):
+        step.run(here, lambda _: None)
 
 
 def test_sums_in_both_forms_of_sha256sum() -> None:

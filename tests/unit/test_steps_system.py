@@ -208,18 +208,6 @@ def test_a_boot_loader_that_cannot_be_written_is_an_error(tmp_path: Path) -> Non
         run_boot_loader(tmp_path, FakeRunner(failures={UEFI: "no such directory"}))
 
 
-def test_an_initramfs_is_made_only_where_it_is_missing(tmp_path: Path) -> None:
-    root = copied_root(tmp_path)
-    (root / "boot/vmlinuz-6.12.2").touch()
-    runner = FakeRunner()
-    BootLoader(config()).run(context(runner, tmp_path), lambda _: None)
-    assert runner.lines[0] == "in target: update-initramfs -c -k 6.12.2"
-    for kernel in (root / "boot").glob("vmlinuz-*"):
-        kernel.unlink()
-    with pytest.raises(StepError, match="has no kernel"):
-        BootLoader(config()).run(context(runner, tmp_path), lambda _: None)
-
-
 def test_firmware_variables_that_are_missing_are_a_warning(tmp_path: Path) -> None:
     runner = FakeRunner(failures={"mount -t efivarfs": "unknown filesystem type"})
     warnings: list[str] = []
