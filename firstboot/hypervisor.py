@@ -1,4 +1,4 @@
-"""Incus on the node: the daemon, its storage pools, what instances get by default.
+"""What Incus works with on the node: its storage pools, what instances get by default, its address.
 
 `incus admin init --preseed` is not used: it writes every entity it is given over the one that is there, and it
 cannot go on from the middle. Here each piece is looked at and made alone, so that a power cut between any two of
@@ -12,16 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firstboot.context import Context
-from firstboot.units import ensure_unit, read_unit_states
+from firstboot.incus_start import INCUS_STATE, UNIT
 from hostlib.errors import StepError
 from hostlib.incus import CREATED, Incus, Pool
 from hostlib.ports import INCUS
 from hostlib.seed import NodeSeed
 
-UNIT = "incus.service"
-# The second one starts the daemon at each boot, when it has something to serve.
-UNITS = (UNIT, "incus-startup.service")
-STATE = Path("/var/lib/incus")
 LOCAL, LOCAL_LVM = "local", "local-lvm"
 LOCAL_SOURCE = "/var/lib/vz"
 PROFILE = "default"
@@ -54,39 +50,6 @@ def plan_devices(seed: NodeSeed) -> dict[str, dict[str, str]]:
         "eth0": {"type": "nic", "nictype": "bridged", "parent": seed.bridge, "name": "eth0"},
         "root": {"type": "disk", "path": "/", "pool": pool},
     }
-
-
-def lacks_sound_certificate(context: Context) -> bool:
-    """Tell whether the daemon's own certificate or key is empty.
-
-    Incus writes them without waiting for the disk, so a power cut can leave empty files; then it does not start.
-    """
-    return any(path.exists() and path.stat().st_size == 0 for path in _certificate(context))
-
-
-def drop_certificate(context: Context) -> None:
-    """Remove the daemon's certificate and key; it makes new ones when there are none."""
-    context.warn(f"{STATE}: the daemon's certificate was cut short; it makes a new one")
-    for path in _certificate(context):
-        path.unlink(missing_ok=True)
-
-
-def _certificate(context: Context) -> tuple[Path, Path]:
-    return context.path(STATE / "server.crt"), context.path(STATE / "server.key")
-
-
-def lacks_incus(context: Context) -> bool:
-    """Tell whether the daemon is not running; its unit is active only once it answers."""
-    return not all(state.active for state in read_unit_states(context.runner, UNITS).values())
-
-
-def ensure_incus(context: Context) -> None:
-    """Start the daemon and wait until it answers. Raises StepError."""
-    # After failures in a row systemd refuses even the socket, whatever has been repaired since.
-    context.runner.run(["systemctl", "reset-failed", "incus.socket", *UNITS], ok=(0, 1))
-    for unit, state in read_unit_states(context.runner, UNITS).items():
-        ensure_unit(context, unit, state)
-    Incus(context.runner).wait_ready()
 
 
 def lacks_pools(context: Context) -> bool:
@@ -148,7 +111,7 @@ def _clear_leftovers(context: Context, plan: PoolPlan) -> None:
 
     Only ever empty folders: whatever holds a file stays, and is an error.
     """
-    folder = context.path(STATE / "storage-pools" / plan.name)
+    folder = context.path(INCUS_STATE / "storage-pools" / plan.name)
     if plan.driver == "dir":
         source = context.path(plan.config["source"])
         source.mkdir(parents=True, exist_ok=True)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from firstboot.context import Context, Task
 from firstboot.hypervisor import (
-    drop_certificate,
     ensure_defaults,
-    ensure_incus,
     ensure_pools,
     lacks_defaults,
-    lacks_incus,
     lacks_pools,
-    lacks_sound_certificate,
 )
 from firstboot.identity import (
     ensure_certificate,
@@ -21,6 +17,7 @@ from firstboot.identity import (
     lacks_machine_id,
     lacks_ssh_host_keys,
 )
+from firstboot.incus_start import ensure_incus, has_leftovers, lacks_incus, remove_leftovers
 from firstboot.services import ensure_services, ensure_web_console, lacks_services, lacks_web_console
 from hostlib.banner import Banner, apply_banner, lacks_banner
 from hostlib.paths import RELEASE
@@ -47,10 +44,10 @@ def read_banner(context: Context) -> Banner:
 TASKS = (
     Task("machine-id", lacks_machine_id, ensure_machine_id, early=True),
     Task("ssh-host-keys", lacks_ssh_host_keys, ensure_ssh_host_keys, early=True),
-    Task("incus-certificate", lacks_sound_certificate, drop_certificate, early=True),
+    Task("incus-leftovers", has_leftovers, remove_leftovers, early=True),
     Task("certificate", lacks_certificate, ensure_certificate),
     Task("services", lacks_services, ensure_services),
-    Task("incus", lacks_incus, ensure_incus),
+    Task("incus", lacks_incus, ensure_incus, after=("incus-leftovers",)),
     Task("storage-pools", lacks_pools, ensure_pools, after=("incus",)),
     Task("incus-defaults", lacks_defaults, ensure_defaults, after=("incus", "storage-pools")),
     Task("web-console", lacks_web_console, ensure_web_console, after=("certificate",)),

@@ -21,6 +21,8 @@ class UnitState:
     """What systemd says of a unit."""
 
     active: bool
+    down: bool
+    """Nothing of it runs, not even on its way up."""
     broken: bool
     """It failed, or cannot be started at all (`not-found`, `masked`)."""
     disabled: bool
@@ -42,6 +44,7 @@ def parse_unit_states(text: str, names: Sequence[str]) -> dict[str, UnitState]:
         active_state = values.get("ActiveState", "")
         states[name] = UnitState(
             active=active_state == "active",
+            down=active_state in {"inactive", "failed"},
             broken=active_state == "failed" or values.get("LoadState") != "loaded",
             disabled=values.get("UnitFileState") == "disabled",
             skipped=active_state == "inactive" and looked_at and values.get("ConditionResult") == "no",

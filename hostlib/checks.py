@@ -196,6 +196,22 @@ def _target_fixed(_: Inventory, disk: Disk) -> list[Reading]:
     return [Reading(disk.stable_path, measured, not disk.removable and disk.bus != "usb")]
 
 
+def _target_once(inventory: Inventory, disk: Disk) -> list[Reading]:
+    """Two paths to one LUN share WWN, or model, serial and size; LVM refuses such a PV on the node."""
+    identity = (disk.model, disk.serial, disk.size_bytes)
+    twins = [
+        other.name
+        for other in inventory.disks
+        if other.name != disk.name
+        and (
+            (disk.wwn and other.wwn == disk.wwn)
+            or (disk.serial and (other.model, other.serial, other.size_bytes) == identity)
+        )
+    ]
+    measured = f"seen as {' and '.join([disk.name, *twins])}" if twins else f"seen once, as {disk.name}"
+    return [Reading(disk.stable_path, measured, not twins)]
+
+
 TARGET_CHECKS: Final = (
     TargetCheck(
         "target-medium",
@@ -212,6 +228,14 @@ TARGET_CHECKS: Final = (
         "is in use",
         "unmount it (umount, swapoff) or choose another disk",
         _target_use,
+    ),
+    TargetCheck(
+        "target-seen-twice",
+        "blocking",
+        "is one disk by one path",
+        "is seen more than once, by two paths or as a copy",
+        "leave one path connected during installation, or choose a local disk",
+        _target_once,
     ),
     TargetCheck(
         "target-size",

@@ -30,7 +30,9 @@ class Problem:
     todo: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}; {self.todo}"
+        """Give one line that cannot steer a terminal, whatever the input holds that it quotes."""
+        text = f"{self.where}: {self.what}; {self.todo}"
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class SlipwayError(Exception):

@@ -10,6 +10,8 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA: Final = 1
+INSTALLED_TAG: Final = "slipway-installed"
+"""LVM tag of the VG of a node whose installation has ended well."""
 
 
 class Record(BaseModel):
@@ -31,6 +33,8 @@ class Content(Record):
     """For a PV: the name of its VG."""
     vg_uuid: str = ""
     """For a PV: the UUID of its VG, which names it for good: two VGs may have the same name."""
+    vg_tags: tuple[str, ...] = ()
+    """For a PV: the tags of its VG. A finished node carries `INSTALLED_TAG`."""
     mountpoints: tuple[str, ...] = ()
 
 

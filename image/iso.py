@@ -13,8 +13,9 @@ from hostlib.run import Runner
 from hostlib.sizes import MIB, align_up
 from image.tools import Mkosi
 
-CMDLINE: Final = "boot=live components noeject md_mod.start_ro=1 console=tty0 console=ttyS0,115200"
-"""md_mod.start_ro: an array that is assembled by hand stays unwritten until something writes to it."""
+CMDLINE: Final = "boot=live components noeject md_mod.start_ro=1 loglevel=4 console=tty0 console=ttyS0,115200"
+"""loglevel=4: the consoles belong to the installer, warnings are shown. md_mod.start_ro: an array that is assembled
+by hand stays unwritten until something writes to it."""
 GRUB_I386: Final = "/usr/lib/grub/i386-pc"
 # What GRUB needs before it can load modules from the ISO, and what the menu uses.
 GRUB_MODULES: Final = ("biosdisk", "iso9660", "part_gpt", "part_msdos", "search", "search_fs_file", "normal",
@@ -35,7 +36,15 @@ class Parts:
 
 def render_grub_config(template: str, version: str) -> str:
     """Fill in the boot menu."""
-    return template.replace("@VERSION@", version).replace("@CMDLINE@", CMDLINE)
+    values = {
+        "VERSION": version,
+        "CMDLINE": CMDLINE,
+        # The kernel takes one console of each driver, so both serial ports in one entry are not possible.
+        "CMDLINE_TTYS1": CMDLINE.replace("ttyS0", "ttyS1"),
+    }
+    for name, value in values.items():
+        template = template.replace(f"@{name}@", value)
+    return template
 
 
 def render_volume_label(version: str) -> str:

@@ -33,6 +33,7 @@ LIVE_ONLY: Final = (
 )
 ENABLED: Final = {
     "slipway-installer.service": "slipway-installer.service",
+    "slipway-identity.service": "slipway-identity.service",
     "slipway-firstboot.service": "slipway-firstboot.service",
     "slipway-shell@tty2.service": "slipway-shell@.service",
 }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
+import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -21,8 +22,7 @@ from installer.answers import Answers, parse_answers, render_schema
 from installer.config import InstallConfig
 from installer.resolve import resolve
 from installer.steps.base import Preview
-
-LOG = logging.getLogger("slipway.cli")
+from installer.volumes import read_answer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,25 +30,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     verb: Callable[[argparse.Namespace], int] = options.run
     try:
-        return verb(options)
+        status = verb(options)
+        # Here and not when Python ends, so that a failure has a status.
+        sys.stdout.flush()
     except SlipwayError as error:
         print(error, file=sys.stderr)
         return error.exit_status
+    except KeyboardInterrupt:
+        print("slipway-install: interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
     except BrokenPipeError:
-        # Who reads our output has seen enough.
-        sys.stderr.close()
+        # Who reads our output has seen enough. What is left of it must not be tried again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except Exception as error:  # noqa: BLE001 - the last line of defence
+        if options.debug:
+            traceback.print_exc()
+        what = f"internal error: {type(error).__name__}: {error}"
+        todo = "please report it; `slipway-install --debug VERB ...` shows where it is"
+        print(Problem("slipway-install", what, todo), file=sys.stderr)
         return ExitStatus.BUG
-    except Exception as error:  # noqa: BLE001 - the last line of defence: the trace goes to the log
-        LOG.debug("%s", traceback.format_exc())
-        print(
-            f"slipway-install: internal error: {type(error).__name__}: {error}; please report it",
-            file=sys.stderr,
-        )
-        return ExitStatus.BUG
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="slipway-install", description="Installs a hypervisor node.")
+    parser.add_argument("--debug", action="store_true", help="show where in the program an internal error is")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
@@ -99,7 +106,8 @@ def _read_text(path: Path) -> str:
 
 
 def _read_answers(path: Path) -> Answers:
-    answers, warnings = parse_answers(_read_text(path), str(path))
+    answer = read_answer(path, str(path))
+    answers, warnings = parse_answers(answer.text, answer.source)
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     return answers
@@ -116,7 +124,7 @@ def _read_machine(path: Path | None) -> Inventory:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        what = f"it is no inventory ({where}: {first['msg']})"
+        what = f"it is no inventory ({f'{where}: ' if where else ''}{first['msg']})"
         raise UserError(Problem(str(path), what, "record one with `slipway-install inventory`")) from None
 
 

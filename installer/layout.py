@@ -44,7 +44,8 @@ def plan_layout(
     return Layout(
         bios_boot=logical_sector_bytes != 4096,
         esp_bytes=esp_bytes,
-        disk_end_bytes=used_bytes if used_bytes < disk_bytes else 0,
+        # Behind the end must be room for the backup of the partition table; else all of the disk is used.
+        disk_end_bytes=align_down(used_bytes, MIB) if used_bytes <= disk_bytes - MIB else 0,
         swap_bytes=swap_bytes,
         root_bytes=root_bytes,
         data_bytes=data_bytes if metadata_bytes else 0,

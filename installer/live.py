@@ -13,9 +13,10 @@ from typing import Final
 
 import pyudev
 
-from hostlib.errors import CommandError, ExitStatus, Problem, SlipwayError, UserError
+from hostlib.checks import check_target, run_checks
+from hostlib.errors import CheckBlocksError, CommandError, ExitStatus, Problem, SlipwayError, UserError
 from hostlib.files import read_if_there
-from hostlib.inventory import Inventory, render_inventory
+from hostlib.inventory import INSTALLED_TAG, Inventory, render_inventory
 from hostlib.paths import INSTALL_LOG
 from hostlib.probe import read_inventory
 from hostlib.release import read_release
@@ -59,6 +60,8 @@ class Prepared:
     plan: Sequence[Step]
     answer: str
     """As JSON without secrets."""
+    holds_node: bool = False
+    """The target holds a node whose installation has ended well."""
 
 
 def parse_parameters(cmdline: str) -> dict[str, str]:
@@ -79,11 +82,33 @@ def prepare(answers: Answers, runner: Runner, say: Say) -> Prepared:
     """Turn answers into an installation. Raises UserError with all problems, CheckBlocksError."""
     unmount_leftovers(runner)
     inventory = read_inventory(runner)
-    if needs_lease(answers) and not inventory.leases:
-        say(f"waiting for DHCP, at most {LEASE_SECONDS} s\n")
-        inventory = wait_for_lease(runner, inventory)
+    if needs_lease(answers):
+        inventory = wait_for_leases(runner, inventory, say)
     config = resolve(answers, inventory)
-    return Prepared(config, plan_install(config), answers.model_dump_json(by_alias=True, indent=2) + "\n")
+    target = next(disk for disk in inventory.disks if disk.stable_path == config.target.path)
+    for finding in (*run_checks(inventory), *check_target(inventory, target)):
+        if finding.severity == "warning":
+            say(f"warning: {finding.problem}\n")
+    return Prepared(
+        config,
+        plan_install(config),
+        answers.model_dump_json(by_alias=True, indent=2) + "\n",
+        any(INSTALLED_TAG in content.vg_tags for content in target.contents),
+    )
+
+
+def wait_for_leases(runner: Runner, inventory: Inventory, say: Say) -> Inventory:
+    """Wait for DHCP where that can help; give the machine as it is then."""
+    if not inventory.leases:
+        say(f"waiting for DHCP, at most {LEASE_SECONDS} s\n")
+        inventory = wait_for_lease(runner, inventory, ["--any"])
+    leased = {lease.nic for lease in inventory.leases if not lease.gateway}
+    waiting = [nic.name for nic in inventory.nics if nic.physical and nic.link and nic.name not in leased]
+    if leased and waiting and not any(lease.gateway for lease in inventory.leases):
+        # What came first may be the network of a BMC or of a storage system.
+        say(f"no gateway by DHCP yet; waiting for {', '.join(waiting)}, at most {LEASE_SECONDS} s\n")
+        inventory = wait_for_lease(runner, inventory, [])
+    return inventory
 
 
 def needs_lease(answers: Answers) -> bool:
@@ -91,13 +116,16 @@ def needs_lease(answers: Answers) -> bool:
     return answers.network.source == "from-dhcp" or not isinstance(answers.global_.fqdn, str)
 
 
-def wait_for_lease(runner: Runner, inventory: Inventory) -> Inventory:
-    """Wait until an interface has an address, at most LEASE_SECONDS; give the machine as it is then."""
+def wait_for_lease(runner: Runner, inventory: Inventory, which: Sequence[str]) -> Inventory:
+    """Wait for addresses, at most LEASE_SECONDS; give the machine as it is then.
+
+    `which` is `--any` to wait for one interface, nothing to wait for all that have a link.
+    """
     physical = [nic for nic in inventory.nics if nic.physical]
     nics = [nic for nic in physical if nic.link] or physical
     if not nics:
         return inventory
-    options = ("--quiet", "--any", "--operational-state=routable", f"--timeout={LEASE_SECONDS}")
+    options = ("--quiet", *which, "--operational-state=routable", f"--timeout={LEASE_SECONDS}")
     interfaces = (f"--interface={nic.name}" for nic in nics)
     try:
         runner.run([WAIT_ONLINE, *options, *interfaces], ok=(0, 1), timeout_seconds=LEASE_SECONDS + 10)
@@ -145,6 +173,16 @@ def no_answer(wanted: str) -> UserError:
     return UserError(
         Problem(where, what, "attach a FAT, ext4 or ISO volume labelled SLIPWAY that holds answer.toml")
     )
+
+
+def node_problem(config: InstallConfig) -> Problem:
+    """Give what stops an unattended installation that would erase a finished node."""
+    what = "this disk holds a node that Slipway has installed; it is not erased without being asked"
+    todo = (
+        "remove the medium to start the node; to erase it, boot with slipway.mode=auto or run "
+        "`slipway-install install --auto`"
+    )
+    return Problem(config.target.path, what, todo)
 
 
 # The verbs of the command line.
@@ -265,6 +303,8 @@ class Live:
         self._reboot_on_error = answers.global_.reboot_on_error
         prepared = prepare(answers, self._runner, self._consoles.say)
         self._consoles.say(render_intent(prepared.config, answer.source))
+        if prepared.holds_node and self._mode != "auto":
+            raise CheckBlocksError(node_problem(prepared.config))
         text = "Automatic installation starts in {seconds:2d} s, press any key to stop"
         if self._consoles.countdown(COUNTDOWN_SECONDS, text):
             self._consoles.say("Stopped. Nothing has been changed.\n")

@@ -89,6 +89,10 @@ def render_intent(config: InstallConfig, source: str) -> str:
         f"  node   {config.fqdn}, {config.network.address} on {config.network.nic} ({config.network.mac})\n"
         f"  disk   {render_target(config.target)}\n"
         "         everything on this disk will be erased\n"
+        + "".join(
+            f"  also   VG pve on another disk (UUID {uuid}) is renamed to {name}\n"
+            for uuid, name in config.rename_vgs.items()
+        )
     )
 
 

@@ -39,8 +39,9 @@ def plan_install(config: InstallConfig) -> list[Step]:
         MountVirtual(config.firmware),
         SystemFiles(config),
         Accounts(config),
-        BootLoader(config),
         Handoff(config),
+        # Last of all: a disk that the power failed on before must not start half a node.
+        BootLoader(config),
         Finish(target),
     ]
     return [Verify(target, (*ROOT_IMAGES, INITRAMFS), plan_programs(steps)), *steps]

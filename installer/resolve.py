@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
-from hostlib.checks import blocking_problems, check_target, run_checks
+from hostlib.checks import MINIMUM_TARGET_BYTES, blocking_problems, check_target, run_checks
 from hostlib.errors import CheckBlocksError, Problem, UserError
 from hostlib.inventory import Disk, Inventory
 from hostlib.netconfig import NetworkConfig
@@ -17,12 +18,17 @@ from installer.resolve_disk import choose_disk
 from installer.resolve_network import resolve_fqdn, resolve_network
 
 VG: Final = "pve"
-# What the live system, its boot loader or its network boot put on the command line.
+# What the live system, its boot loader or its network boot put on the command line: live-boot's own parameters
+# (its script 9990-cmdline-old), and what makes one start differ from the next.
 LIVE_ARGS: Final = re.compile(
-    r"(boot|BOOT_IMAGE|initrd|root|live-[a-z-]+|fetch|httpfs|nfsroot|ip|findiso|fromiso|ramdisk_size|splash|vga"
-    r"|persistence[a-z-]*|md_mod\.start_ro|systemd\.unit|slipway\.[a-z.-]+)(=.*)?"
-    r"|ro|rw|quiet|components|noeject|toram|nopersistence"
+    r"(boot|BOOT_IMAGE|BOOTIF|initrd|root|live-[a-z-]+|bootfrom|findiso|fromiso|isofrom|fetch|httpfs|ftpfs"
+    r"|netboot|nfsroot|nfsopts|nfsoverlay|iscsi|ip|dns|ethdevice|ethdevice-timeout|dm-verity-[a-z-]+|module"
+    r"|persistence[a-z-]*|ramdisk[_-]size|overlay-size|union|todisk|toram|splash|vga|md_mod\.start_ro"
+    r"|systemd\.unit|slipway\..*?)(=.*)?"
+    r"|ro|rw|quiet|components|noeject|nopersistence|dhcp|nodhcp|nofstab|nonetworking|skipconfig|skipunion"
+    r"|ignore_uuid|exposedroot|plainroot|quickusbmodules|single|emergency|rescue"
 )
+T = TypeVar("T")
 
 
 def resolve(answers: Answers, inventory: Inventory) -> InstallConfig:
@@ -32,30 +38,30 @@ def resolve(answers: Answers, inventory: Inventory) -> InstallConfig:
     stand against it.
     """
     problems: list[Problem] = []
+    disk = _collect(problems, lambda: choose_disk(answers.disk_setup, inventory))
     findings = run_checks(inventory)
-    disk = layout = None
-    try:
-        disk = choose_disk(answers.disk_setup, inventory)
+    layout = None
+    if disk is not None:
         findings += check_target(inventory, disk)
-    except UserError as error:
-        problems += error.problems
+        layout = _layout(answers, inventory, disk, problems)
+    fqdn = _collect(problems, lambda: resolve_fqdn(answers, inventory))
+    domain = fqdn.partition(".")[2] if fqdn else ""
+    network = _collect(problems, lambda: resolve_network(answers.network, inventory, domain))
     blocking = blocking_problems(findings)
-    if disk is not None and not blocking:
-        try:
-            layout = _layout(answers, inventory, disk)
-        except UserError as error:
-            problems += error.problems
-    fqdn = network = None
-    try:
-        fqdn = resolve_fqdn(answers, inventory)
-        network = resolve_network(answers.network, inventory, fqdn.split(".", 1)[1])
-    except UserError as error:
-        problems += error.problems
     if problems:
         raise UserError((*problems, *blocking))
     if blocking or disk is None or layout is None or fqdn is None or network is None:
         raise CheckBlocksError(blocking)
     return _config(answers, inventory, disk, layout, fqdn, network)
+
+
+def _collect(problems: list[Problem], decide: Callable[[], T]) -> T | None:
+    """Give a decision, or None when it cannot be made; what stands against it goes to `problems`."""
+    try:
+        return decide()
+    except UserError as error:
+        problems += error.problems
+        return None
 
 
 def _config(  # noqa: PLR0917 - one parameter a decision
@@ -106,9 +112,13 @@ def plan_renames(inventory: Inventory, target: Disk) -> dict[str, str]:
     }
 
 
-def _layout(answers: Answers, inventory: Inventory, disk: Disk) -> Layout:
+def _layout(answers: Answers, inventory: Inventory, disk: Disk, problems: list[Problem]) -> Layout | None:
+    if disk.size_bytes < MINIMUM_TARGET_BYTES:
+        # A check says so, and no answer helps.
+        return None
     options = answers.disk_setup.lvm
-    return plan_layout(disk.size_bytes, disk.logical_sector_bytes, inventory.memory_bytes, options)
+    sizes = (disk.size_bytes, disk.logical_sector_bytes, inventory.memory_bytes)
+    return _collect(problems, lambda: plan_layout(*sizes, options))
 
 
 def _target(disk: Disk) -> DiskTarget:

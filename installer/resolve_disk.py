@@ -9,6 +9,7 @@ from hostlib.errors import Problem, UserError
 from hostlib.inventory import Disk, Inventory
 from hostlib.sizes import render_size
 from installer.answers import DiskSetup
+from installer.answers.values import quote
 from installer.match import match_filter, render_patterns
 
 
@@ -36,26 +37,30 @@ def _named(name: str, inventory: Inventory) -> Disk:
         return found[0]
     if found and found[0].boot_medium:
         raise UserError(
-            Problem(where, f"'{name}' is the medium that this system runs from", _choose_from(inventory))
+            Problem(where, f"{quote(name)} is the medium that this system runs from", _choose_from(inventory))
         )
     known = sorted(known for disk in _candidates(inventory) for known in _names(disk))
     near = difflib.get_close_matches(name, known, n=1)
     todo = f"did you mean '{near[0]}'? {_choose_from(inventory)}" if near else _choose_from(inventory)
-    raise UserError(Problem(where, f"this machine has no disk '{name}'", todo))
+    raise UserError(Problem(where, f"this machine has no disk {quote(name)}", todo))
 
 
 def _filtered(setup: DiskSetup, inventory: Inventory) -> Disk:
     where = "disk-setup.filter"
     patterns = setup.filter or {}
-    fixed = [disk for disk in _candidates(inventory) if not disk.removable and disk.bus != "usb"]
-    found = [disk for disk in fixed if match_filter(disk.udev, patterns, setup.filter_match)]
+    fitting = [d for d in _candidates(inventory) if match_filter(d.udev, patterns, setup.filter_match)]
+    found = [disk for disk in fitting if not disk.removable and disk.bus != "usb"]
     if len(found) == 1:
         return found[0]
-    if not found:
-        what = f"no disk fits {render_patterns(patterns)}"
-        raise UserError(Problem(where, what, _choose_from(inventory)))
-    what = f"{len(found)} disks fit {render_patterns(patterns)}, {setup.filesystem} takes one: {_list(found)}"
-    raise UserError(Problem(where, what, "add a property that only one of them has, such as ID_SERIAL"))
+    if found:
+        what = f"{len(found)} disks fit {render_patterns(patterns)}, {setup.filesystem} takes one: {_list(found)}"
+        todo = "add a property that only one of them has, such as ID_SERIAL"
+    elif fitting:
+        what = f"only removable or USB disks fit {render_patterns(patterns)}: {_list(fitting)}"
+        todo = "name the disk in disk-list if it is meant"
+    else:
+        what, todo = f"no disk fits {render_patterns(patterns)}", _choose_from(inventory)
+    raise UserError(Problem(where, what, todo))
 
 
 def _candidates(inventory: Inventory) -> list[Disk]:

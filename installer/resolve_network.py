@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
+from collections import Counter
 
 from hostlib.errors import Problem, UserError
 from hostlib.inventory import Inventory, Lease, Nic
 from hostlib.netconfig import NetworkConfig
 from installer.answers import Answers, Network
-from installer.answers.model import check_fqdn
+from installer.answers.values import check_fqdn
 from installer.match import match_filter, render_patterns
 
 
@@ -29,7 +31,7 @@ def resolve_fqdn(answers: Answers, inventory: Inventory) -> str:
     try:
         return check_fqdn(f"{host}.{domain}")
     except ValueError as error:
-        what, _, todo = str(error).partition("; ")
+        what, _, todo = str(error).rpartition("; ")
         raise UserError(Problem(where, f"from DHCP: {what}", todo)) from None
 
 
@@ -43,7 +45,6 @@ def resolve_network(network: Network, inventory: Inventory, domain: str) -> Netw
         nic = _chosen(network, inventory)
         address, gateway = network.cidr or "", network.gateway or ""
         dns = (network.dns,) if network.dns else ()
-        _check_gateway(address, gateway)
     pinning = network.interface_name_pinning
     return NetworkConfig(
         nic=names.get(nic.mac, nic.name),
@@ -61,35 +62,31 @@ def resolve_network(network: Network, inventory: Inventory, domain: str) -> Netw
     )
 
 
-def _check_gateway(address: str, gateway: str) -> None:
-    """A gateway outside of the subnet is never reached by ifupdown2's route; link-local IPv6 ones are."""
-    router = ipaddress.ip_address(gateway)
-    network = ipaddress.ip_interface(address).network
-    if router not in network and not router.is_link_local and network.prefixlen < network.max_prefixlen:
-        todo = "correct the gateway or the prefix length of network.cidr"
-        raise UserError(
-            Problem("network.gateway", f"{gateway} is not in the subnet {network} of network.cidr", todo)
-        )
-
-
 def _names(network: Network, inventory: Inventory) -> dict[str, str]:
     """Give the pinned names: MAC -> name. NICs that the mapping leaves out get nic0, nic1 and so on."""
     pinning = network.interface_name_pinning
     if pinning is None or not pinning.enabled:
         return {}
-    wanted = {mac.lower(): name for mac, name in pinning.mapping.items()}
-    taken = set(wanted.values())
-    free = (name for number in range(10_000) if (name := f"nic{number}") not in taken)
-    return {nic.mac: wanted.get(nic.mac.lower()) or next(free) for nic in inventory.nics if nic.physical}
+    physical = [nic for nic in inventory.nics if nic.physical]
+    count = Counter(nic.mac for nic in physical)
+    if shared := [nic.name for nic in physical if count[nic.mac] > 1]:
+        what = f"{', '.join(shared)} have one MAC address, so none of them can be told by it"
+        raise UserError(Problem("network.interface-name-pinning", what, "turn it off: enabled = false"))
+    taken = set(pinning.mapping.values())
+    free = (name for number in itertools.count() if (name := f"nic{number}") not in taken)
+    return {nic.mac: pinning.mapping.get(nic.mac.lower()) or next(free) for nic in physical}
 
 
 def _leased(inventory: Inventory) -> tuple[Nic, Lease]:
     by_name = {nic.name: nic for nic in inventory.nics}
-    for lease in inventory.leases:
-        if lease.nic in by_name:
+    # One with a gateway first: the first address may be that of a BMC or of a storage network.
+    for lease in sorted(inventory.leases, key=lambda lease: not lease.gateway):
+        if lease.nic in by_name and not ipaddress.ip_interface(lease.address).is_link_local:
             return by_name[lease.nic], lease
     links = (
-        ", ".join(f"{nic.name} {'with' if nic.link else 'without'} link" for nic in inventory.nics)
+        ", ".join(
+            f"{nic.name} {'with' if nic.link else 'without'} link" for nic in inventory.nics if nic.physical
+        )
         or "no card"
     )
     todo = "check cable and DHCP server, or use source 'from-answer'"

@@ -143,6 +143,7 @@ class _Surroundings:
                 uuid=udev.get("ID_FS_UUID", ""),
                 vg=vg.name,
                 vg_uuid=vg.uuid,
+                vg_tags=vg.tags,
                 mountpoints=mountpoints,
             )
             found.append(content)

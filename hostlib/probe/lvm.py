@@ -7,18 +7,19 @@ from dataclasses import dataclass
 
 from hostlib.run import Runner
 
-COMMAND = ("pvs", "--reportformat", "json", "--readonly", "-o", "pv_name,vg_name,vg_uuid")
+COMMAND = ("pvs", "--reportformat", "json", "--readonly", "-o", "pv_name,vg_name,vg_uuid,vg_tags")
 # LVM exits with 5 when one PV cannot be read and has listed the others all the same.
 PARTIAL = 5
-TIMEOUT_SECONDS = 15.0
+TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Vg:
-    """Name and UUID of a VG; both empty for a PV that belongs to none."""
+    """Name, UUID and tags of a VG; all empty for a PV that belongs to none."""
 
     name: str
     uuid: str
+    tags: tuple[str, ...] = ()
 
 
 def read_vgs(runner: Runner) -> dict[str, Vg]:
@@ -29,4 +30,7 @@ def read_vgs(runner: Runner) -> dict[str, Vg]:
 def parse_pvs(text: str) -> dict[str, Vg]:
     """Read the JSON report of `pvs`. Raises ValueError or KeyError when it is none."""
     rows = [row for report in json.loads(text)["report"] for row in report.get("pv", [])]
-    return {row["pv_name"]: Vg(row["vg_name"], row["vg_uuid"]) for row in rows}
+    return {
+        row["pv_name"]: Vg(row["vg_name"], row["vg_uuid"], tuple(filter(None, row["vg_tags"].split(","))))
+        for row in rows
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zoneinfo
 from functools import cache
+from pathlib import Path
 from typing import Final
 
 COUNTRIES: Final = frozenset(
@@ -51,7 +52,13 @@ KEYBOARDS: Final[dict[str, tuple[str, str]]] = {
 
 @cache
 def known_timezones() -> frozenset[str]:
-    """Give the zones an answer may name: `Area/City` and UTC. Empty where the system has no zone table."""
-    zones = zoneinfo.available_timezones()
-    named = {zone for zone in zones if "/" in zone and not zone.startswith(("Etc/", "posix/", "right/"))}
-    return frozenset(named | {"UTC"}) if named else frozenset()
+    """Give the zones an answer may name: those of a country, and UTC. Empty where the system has no zone table.
+
+    zone.tab and not all that this system knows: Debian 13 keeps older names in a package that a node lacks.
+    """
+    for table in (Path(folder) / "zone.tab" for folder in zoneinfo.TZPATH):
+        if table.is_file():
+            lines = table.read_text(encoding="utf-8").splitlines()
+            rows = (line.split("\t") for line in lines if not line.startswith("#"))
+            return frozenset({"UTC", *(row[2] for row in rows if len(row) > 2)})
+    return frozenset()

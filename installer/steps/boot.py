@@ -80,6 +80,8 @@ class BootLoader:
     def run(self, context: Context, progress: Progress) -> None:
         """Install both loaders and write the menu."""
         root = context.target
+        # What the disk starts must be on the disk first.
+        context.runner.run(["sync", "--file-system", str(root)], timeout_seconds=LIMIT_SECONDS)
         write_atomic(root / GRUB_CFG, render_grub_defaults(self.config.kernel_args))
         progress(0.1)
         if self.config.layout.bios_boot:

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
+from hostlib.inventory import INSTALLED_TAG
 from hostlib.paths import TARGET
 from installer.config import DiskTarget
 from installer.steps.base import Context, Preview, Progress
-from installer.steps.lvm import VG
+from installer.steps.handoff import copy_records
+from installer.steps.lvm import LVM_SECONDS, VG
 from installer.steps.mounts import unmount_target
+from installer.steps.partition import PV
 from installer.steps.release import release_disk
+from installer.steps.wipe import partition_path
 
 SYNC_SECONDS: Final = 1800.0
 """By a program, so that a disk that does not answer ends the installation and does not hang it."""
@@ -36,6 +40,7 @@ class Finish:
         """Give the equivalent commands."""
         return [
             Preview(command=self._sync(TARGET)),
+            Preview(command=self._tag()),
             Preview(command=("umount", "--recursive", str(TARGET))),
             Preview(command=("vgchange", "--activate", "n", VG)),
             Preview(command=self._flush()),
@@ -44,12 +49,18 @@ class Finish:
     def _sync(self, root: Path) -> tuple[str, ...]:
         return ("sync", "--file-system", str(root))
 
+    def _tag(self) -> tuple[str, ...]:
+        # Says that the installation has ended well: a live system that finds it does not erase it unasked.
+        return ("vgchange", "--devices", partition_path(self.target.path, PV), "--addtag", INSTALLED_TAG, VG)
+
     def _flush(self) -> tuple[str, ...]:
         return ("blockdev", "--flushbufs", self.target.path)
 
     def run(self, context: Context, progress: Progress) -> None:
         """Sync, unmount, deactivate, flush."""
+        copy_records(context)
         context.runner.run(self._sync(context.target), timeout_seconds=SYNC_SECONDS)
         progress(0.5)
+        context.runner.run(self._tag(), timeout_seconds=LVM_SECONDS)
         close_target(context, self.target)
         context.runner.run(self._flush())

@@ -65,6 +65,11 @@ class Handoff:
         write_atomic(logs / "config.json", self._config_text(), 0o600)
         if context.answer:
             write_atomic(logs / "answer.json", context.answer, 0o600)
-        for source in (INSTALL_LOG, EVENTS):
-            if source.exists():
-                write_atomic(logs / source.name, source.read_bytes(), 0o600)
+        copy_records(context)
+
+
+def copy_records(context: Context) -> None:
+    """Copy log and events as they are now to the node. Raises OSError."""
+    for source in (INSTALL_LOG, EVENTS):
+        if source.exists():
+            write_atomic(context.target / LOGS.relative_to("/") / source.name, source.read_bytes(), 0o600)

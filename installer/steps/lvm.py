@@ -15,6 +15,8 @@ VG: Final = "pve"
 ROOT: Final = f"/dev/{VG}/root"
 SWAP: Final = f"/dev/{VG}/swap"
 THIN_POOL: Final = "data"
+LVM_SECONDS: Final = 3600.0
+"""LVM zeroes the whole metadata LV, up to 16 GiB: minutes on a slow array."""
 
 
 def plan_lvm(layout: Layout, pv: str) -> list[tuple[str, ...]]:
@@ -64,5 +66,5 @@ class VolumeGroup:
         """Run them."""
         commands = self.commands()
         for done, command in enumerate(commands):
-            context.runner.run(command)
+            context.runner.run(command, timeout_seconds=LVM_SECONDS)
             progress((done + 1) / len(commands))

@@ -10,8 +10,10 @@ from typing import ClassVar, Final
 
 from hostlib.errors import StepError
 from hostlib.paths import MEDIUM
+from hostlib.probe.lvm import read_vgs
 from installer.config import DiskTarget
 from installer.steps.base import Context, Preview, Progress
+from installer.steps.lvm import VG
 from installer.steps.mounts import plan_unmount, unmount
 from installer.steps.tree import Tree, kernel_name, read_tree
 from installer.steps.udev import settle
@@ -128,8 +130,23 @@ class Release:
         return [Preview(command=command) for command in self.renames()]
 
     def run(self, context: Context, progress: Progress) -> None:
-        """Release the disk, then rename."""
+        """Look for other VGs of our name once more, release the disk, then rename."""
+        self._check_names(context)
         release_disk(context, self.target.path)
         progress(0.5)
         for command in self.renames():
             context.runner.run(command)
+
+    def _check_names(self, context: Context) -> None:
+        """The inventory goes on without LVM when LVM does not answer; here that must end the installation."""
+        own = read_tree(kernel_name(self.target.path), context.sysfs, context.proc).nodes
+        try:
+            vgs = read_vgs(context.runner)
+        except (ValueError, KeyError) as error:
+            raise StepError(f"LVM does not tell which VGs there are: {error}") from error
+        for path, vg in vgs.items():
+            if vg.name == VG and vg.uuid not in self.rename_vgs and kernel_name(path) not in own:
+                raise StepError(
+                    f"{path}: another VG is called {VG} (UUID {vg.uuid}), and it was not seen before; "
+                    "start again, or rename it with vgrename"
+                )

@@ -8,24 +8,30 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
+from unittest.mock import patch
 
+from firstboot import __main__ as program
 from firstboot.context import Context, Page
-from firstboot.hypervisor import UNITS
+from firstboot.incus_start import UNITS
 from firstboot.services import SERVICES
-from hostlib.errors import CommandError
+from hostlib.errors import CommandError, ExitStatus
 from hostlib.run import Completed, render_command
 from hostlib.seed import NodeSeed, write_seed
-from hostlib.tls import CERTIFICATE, make_self_signed
+from hostlib.tls import CERTIFICATE, KEY, make_self_signed
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 OTHER = make_self_signed("other", ["other"], [], NOW).certificate_pem
 SSH_KINDS = ("rsa", "ecdsa", "ed25519")
 POOL_FOLDERS = ("containers", "images", "virtual-machines")
+MARKER = "var/lib/slipway/firstboot-done"
+ISSUE = "etc/issue.d/50-slipway.issue"
+LOCAL_LVM = {"source": "pve", "lvm.thinpool_name": "data", "lvm.vg.force_reuse": "true"}
 Moment = Literal["before", "during", "after"]
 
 
@@ -232,6 +238,8 @@ class FakeNode:
             self.failed.discard(unit)
         elif verb == "enable":
             self.disabled.discard(unit)
+        elif verb == "stop":
+            self.active.discard(unit)
         elif verb in {"start", "restart"} and unit not in self.skipped:
             if unit == "cockpit.service":
                 self.start_cockpit()
@@ -240,6 +248,11 @@ class FakeNode:
             self.active.add(unit)
 
     def start_incus(self) -> None:
+        database = self.root / "var/lib/incus/database"
+        half = database / "half-made"
+        assert not half.exists(), 'Failed applying patch "snapshots_rename"'
+        if not database.exists():
+            self.effect(database.mkdir, lambda: half.mkdir(parents=True))
         for name in ("server.crt", "server.key"):
             path = self.root / "var/lib/incus" / name
             if path.exists():
@@ -334,3 +347,31 @@ def cut_file_writes(node: FakeNode) -> Callable[[Path, Path], Path]:
         return target
 
     return replaced
+
+
+def first_boot(node: FakeNode, *, early: bool = False) -> ExitStatus:
+    # Waiting for the disk of the machine that runs the tests would only cost time.
+    with patch.object(os, "sync"), patch.object(os, "fsync"):
+        return program.run_first_boot(node.context, node.console.append, early=early)
+
+
+def assert_complete(node: FakeNode) -> None:
+    root = node.root
+    assert (root / MARKER).read_text().startswith("unreleased 2026-03-01T12:00:00")
+    assert (root / "etc/machine-id").read_text().strip() == "0123456789abcdef" * 2
+    for kind in SSH_KINDS:
+        public = (root / f"etc/ssh/ssh_host_{kind}_key.pub").read_text()
+        assert (root / f"etc/ssh/ssh_host_{kind}_key").read_text() == f"private {public}"
+    assert {name: (pool.driver, pool.config, pool.status) for name, pool in node.pools.items()} == {
+        "local": ("dir", {"source": "/var/lib/vz"}, "Created"),
+        "local-lvm": ("lvm", LOCAL_LVM, "Created"),
+    }
+    assert all(pool.finished for pool in node.pools.values())
+    assert node.devices == {
+        "eth0": {"type": "nic", "nictype": "bridged", "parent": "vmbr0", "name": "eth0"},
+        "root": {"type": "disk", "path": "/", "pool": "local-lvm"},
+    }
+    assert node.config == {"core.https_address": ":8443"}
+    assert node.shown_certificate == (root / CERTIFICATE.relative_to("/")).read_bytes()
+    assert stat.S_IMODE((root / KEY.relative_to("/")).stat().st_mode) == 0o600
+    assert "FIRST BOOT" not in (root / ISSUE).read_text()

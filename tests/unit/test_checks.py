@@ -139,14 +139,33 @@ def test_the_table_shows_the_worst_first_with_what_to_do() -> None:
     name = "/dev/disk/by-id/virtio-SLIPWAY0"
     removable = "is removable or attached by USB: a node's system disk should be neither"
     assert lines[:4] == [
-        f"BLOCKING  target-size       {name}: is smaller than 8 GiB (4.0 GiB, 4294967296 bytes)",
-        "                            -> choose a disk of at least 8 GiB, better 32 GiB or more",
-        f"warning   target-removable  {name}: {removable} (bus virtio, removable)",
-        "                            -> choose a fixed disk unless this is meant",
+        f"BLOCKING  target-size        {name}: is smaller than 8 GiB (4.0 GiB, 4294967296 bytes)",
+        "                             -> choose a disk of at least 8 GiB, better 32 GiB or more",
+        f"warning   target-removable   {name}: {removable} (bus virtio, removable)",
+        "                             -> choose a fixed disk unless this is meant",
     ]
     assert (
         lines[4]
-        == f"ok        target-medium     {name}: is not the boot medium (the live system does not run from it)"
+        == f"ok        target-medium      {name}: is not the boot medium (the live system does not run from it)"
     )
-    assert len(lines) == 8
+    assert len(lines) == 9
     assert not render_findings([])
+
+
+TWIN = small(name="vdb", path="/dev/vdb", ids=(), size_bytes=64 * GIB)
+
+
+@pytest.mark.parametrize(
+    ("update", "blocks"),
+    [
+        ({}, True),
+        ({"wwn": "0x5000", "serial": "other"}, True),
+        ({"serial": "other"}, False),
+        ({"size_bytes": 32 * GIB}, False),
+    ],
+)
+def test_a_disk_that_is_seen_twice_is_no_target(update: dict[str, Any], blocks: bool) -> None:  # noqa: FBT001 - a row
+    disk = small(size_bytes=64 * GIB, wwn="0x5000")
+    machine = VIRTIO.model_copy(update={"disks": (disk, TWIN.model_copy(update=update))})
+    found = [finding.id for finding in check_target(machine, disk) if finding.severity == "blocking"]
+    assert found == (["target-seen-twice"] if blocks else [])

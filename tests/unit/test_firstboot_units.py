@@ -42,20 +42,29 @@ ActiveState=inactive
 UnitFileState=disabled
 ConditionResult=no
 ConditionTimestampMonotonic=0
+
+LoadState=loaded
+ActiveState=activating
+UnitFileState=enabled
+ConditionResult=yes
+ConditionTimestampMonotonic=3445417455
 """
 
 
 def test_unit_states() -> None:
-    assert parse_unit_states(PRINTED, ["ssh", "smartmontools", "chrony", "nosuch", "rsync", "off"]) == {
-        "ssh": UnitState(active=True, broken=False, disabled=False, skipped=False),
-        "smartmontools": UnitState(active=False, broken=False, disabled=False, skipped=True),
-        "chrony": UnitState(active=False, broken=True, disabled=False, skipped=False),
-        "nosuch": UnitState(active=False, broken=True, disabled=False, skipped=False),
-        "rsync": UnitState(active=False, broken=True, disabled=False, skipped=False),
-        "off": UnitState(active=False, broken=False, disabled=True, skipped=False),
+    assert parse_unit_states(
+        PRINTED, ["ssh", "smartmontools", "chrony", "nosuch", "rsync", "off", "incus"]
+    ) == {
+        "ssh": UnitState(active=True, down=False, broken=False, disabled=False, skipped=False),
+        "smartmontools": UnitState(active=False, down=True, broken=False, disabled=False, skipped=True),
+        "chrony": UnitState(active=False, down=True, broken=True, disabled=False, skipped=False),
+        "nosuch": UnitState(active=False, down=True, broken=True, disabled=False, skipped=False),
+        "rsync": UnitState(active=False, down=True, broken=True, disabled=False, skipped=False),
+        "off": UnitState(active=False, down=True, broken=False, disabled=True, skipped=False),
+        "incus": UnitState(active=False, down=False, broken=False, disabled=False, skipped=False),
     }
 
 
 def test_an_answer_of_another_length_is_refused() -> None:
-    with pytest.raises(StepError, match="6 units in the answer, 2 were asked for"):
+    with pytest.raises(StepError, match="7 units in the answer, 2 were asked for"):
         parse_unit_states(PRINTED, ["ssh", "chrony"])

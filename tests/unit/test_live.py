@@ -62,6 +62,7 @@ class Machine:
         self.prepare_error: Exception | None = None
         self.install_error: Exception | None = None
         self.installed = 0
+        self.holds_node = False
         self.waited: list[tuple[str, int]] = []
         self.log = tmp_path / "install.log"
         monkeypatch.setattr(live, "wait_for_answer", self.find)
@@ -82,7 +83,7 @@ class Machine:
     def prepare(self, *_: object) -> Prepared:
         if self.prepare_error:
             raise self.prepare_error
-        return Prepared(self.config, [], "{}")
+        return Prepared(self.config, [], "{}", self.holds_node)
 
     def install(self, *_: object) -> None:
         self.installed += 1
@@ -98,6 +99,27 @@ class Machine:
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     return Machine(monkeypatch, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("cmdline", "status", "installed"),
+    [("boot=live", ExitStatus.CHECK_BLOCKS, 0), ("boot=live slipway.mode=auto", ExitStatus.DONE, 1)],
+)
+def test_a_finished_node_is_erased_only_where_that_is_asked_for(
+    machine: Machine, cmdline: str, status: ExitStatus, installed: int
+) -> None:
+    """A medium that is left in the machine must not start the installation over and over."""
+    machine.holds_node = True
+    found, text, _ = machine.run(cmdline)
+    assert (found, machine.installed) == (status, installed)
+    assert ("this disk holds a node that Slipway has installed" in text) is (not installed)
+    assert ("Automatic installation starts" in text) is bool(installed)
+
+
+def test_renames_on_other_disks_are_announced() -> None:
+    assert "VG pve on another disk (UUID u1) is renamed to pve-OLD-1" in render_intent(
+        config(rename_vgs={"u1": "pve-OLD-1"}), WHERE
+    )
 
 
 def test_parameters() -> None:
@@ -238,19 +260,19 @@ def test_the_network_is_waited_for_where_there_is_a_link(monkeypatch: pytest.Mon
     monkeypatch.setattr(live, "read_inventory", lambda _: FOUR_DISKS)
     before = networked(link=True)
     runner = FakeRunner()
-    assert wait_for_lease(runner, before) is FOUR_DISKS
+    assert wait_for_lease(runner, before, ["--any"]) is FOUR_DISKS
     names = " ".join(f"--interface={nic.name}" for nic in before.nics if nic.physical)
     assert runner.lines == [
         f"{live.WAIT_ONLINE} --quiet --any --operational-state=routable --timeout=30 {names}"
     ]
     broken = FakeRunner(failures={live.WAIT_ONLINE: "no such file"})
-    assert wait_for_lease(broken, before) is FOUR_DISKS
+    assert wait_for_lease(broken, before, ["--any"]) is FOUR_DISKS
 
 
 def test_a_machine_without_network_cards_does_not_wait() -> None:
     runner = FakeRunner()
     bare = FOUR_DISKS.model_copy(update={"nics": ()})
-    assert wait_for_lease(runner, bare) is bare
+    assert wait_for_lease(runner, bare, []) is bare
     assert runner.lines == []
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hostlib.errors import CheckBlocksError, UserError
-from hostlib.inventory import Inventory, Lease, parse_inventory
+from hostlib.inventory import Content, Inventory, Lease, parse_inventory
 from installer import execute, live
 from installer.answers import Answers
 from installer.live import needs_lease, prepare, read_answers
@@ -87,7 +87,7 @@ def test_the_network_is_waited_for_only_where_it_is_needed(
     text: str,
     waits: bool,  # noqa: FBT001 - a row of a table
 ) -> None:
-    lease = Lease(nic="ens3", address="192.0.2.10/24")
+    lease = Lease(nic="ens3", address="192.0.2.10/24", gateway="192.0.2.1")
     machine.append(BARE.model_copy(update={"leases": (lease,)}))
     said: list[str] = []
     runner = FakeRunner()
@@ -95,6 +95,26 @@ def test_the_network_is_waited_for_only_where_it_is_needed(
     assert [line.split()[0] for line in runner.lines] == ([live.WAIT_ONLINE] if waits else [])
     assert said == (["waiting for DHCP, at most 30 s\n"] if waits else [])
     assert [step.name for step in prepared.plan] == [step.name for step in plan_install(config())]
+
+
+def test_another_card_is_waited_for_when_the_first_lease_has_no_gateway(machine: list[Inventory]) -> None:
+    nic = BARE.nics[0].model_copy(update={"link": True})
+    other = nic.model_copy(update={"name": "other0"})
+    lease = Lease(nic=nic.name, address="169.254.3.1/16")
+    machine[0] = BARE.model_copy(update={"nics": (nic, other), "leases": (lease,)})
+    runner, said = FakeRunner(), list[str]()
+    prepare(answers(ANSWER), runner, said.append)
+    assert len(runner.lines) == 1
+    assert "--any" not in runner.lines[0]
+    assert said == ["no gateway by DHCP yet; waiting for other0, at most 30 s\n"]
+
+
+def test_a_finished_node_on_the_target_is_noticed(machine: list[Inventory]) -> None:
+    assert not prepare(answers(STATIC), FakeRunner(), quiet).holds_node
+    disk = BARE.disks[0]
+    pv = Content(device=f"{disk.name}3", type="LVM2_member", vg="pve", vg_tags=("slipway-installed",))
+    machine[0] = BARE.model_copy(update={"disks": (disk.model_copy(update={"contents": (pv,)}),)})
+    assert prepare(answers(STATIC), FakeRunner(), quiet).holds_node
 
 
 def test_the_answer_that_is_kept_holds_no_secret(machine: list[Inventory]) -> None:

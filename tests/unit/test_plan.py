@@ -13,8 +13,8 @@ NAMES = [
     "virtual file systems",
     "system files",
     "accounts",
-    "boot loader",
     "handoff",
+    "boot loader",
     "finish",
 ]
 

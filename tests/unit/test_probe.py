@@ -47,8 +47,8 @@ PVS = """
       "report": [
           {
               "pv": [
-                  {"pv_name":"/dev/sdd3", "vg_name":"pve", "vg_uuid":"Wc1n4T-8yQe"},
-                  {"pv_name":"/dev/sdf", "vg_name":"", "vg_uuid":""}
+                  {"pv_name":"/dev/sdd3", "vg_name":"pve", "vg_uuid":"Wc1n4T-8yQe", "vg_tags":"slipway-installed,b"},
+                  {"pv_name":"/dev/sdf", "vg_name":"", "vg_uuid":"", "vg_tags":""}
               ]
           }
       ]
@@ -60,7 +60,10 @@ PVS = """
 
 
 def test_pvs() -> None:
-    assert parse_pvs(PVS) == {"/dev/sdd3": Vg("pve", "Wc1n4T-8yQe"), "/dev/sdf": Vg("", "")}
+    assert parse_pvs(PVS) == {
+        "/dev/sdd3": Vg("pve", "Wc1n4T-8yQe", ("slipway-installed", "b")),
+        "/dev/sdf": Vg("", ""),
+    }
 
 
 class Recorded:
@@ -132,6 +135,7 @@ def test_a_pv_shows_its_vg() -> None:
     runner = Recorded({"udevadm": "", "pvs": PVS})
     (disk,) = probe.read_inventory(runner).disks
     assert (disk.contents[0].vg, disk.contents[0].vg_uuid) == ("pve", "Wc1n4T-8yQe")
+    assert disk.contents[0].vg_tags == ("slipway-installed", "b")
 
 
 @pytest.mark.usefixtures("block_devices")

@@ -1,3 +1,4 @@
+import json
 import time
 from pathlib import Path
 
@@ -212,11 +213,36 @@ def test_the_tree_is_read_from_sysfs(tmp_path: Path) -> None:
     ]
 
 
+def pvs(path: str, vg: str, uuid: str) -> str:
+    row = {"pv_name": path, "vg_name": vg, "vg_uuid": uuid, "vg_tags": ""}
+    return json.dumps({"report": [{"pv": [row]}]})
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (pvs("/dev/sdb", "pve", "unseen"), "/dev/sdb: another VG is called pve \\(UUID unseen\\)"),
+        ("", "LVM does not tell which VGs there are"),
+    ],
+)
+def test_a_vg_of_our_name_that_the_inventory_did_not_see(tmp_path: Path, output: str, message: str) -> None:
+    runner = FakeRunner({"pvs": output})
+    with pytest.raises(StepError, match=message):
+        Release(target(path="/dev/sda"), {}).run(context(runner, tmp_path), lambda _: None)
+    assert all(line.startswith("pvs ") for line in runner.lines)
+
+
+def test_a_vg_of_our_name_on_the_target_is_no_obstacle(tmp_path: Path) -> None:
+    runner = FakeRunner({"pvs": pvs("/dev/sda", "pve", "old")})
+    Release(target(path="/dev/sda"), {}).run(context(runner, tmp_path), lambda _: None)
+    assert runner.lines[-1] == "udevadm settle --timeout=30"
+
+
 def test_release_renames_after_the_disk_is_free(tmp_path: Path) -> None:
-    runner = FakeRunner()
+    runner = FakeRunner({"pvs": pvs("/dev/sdb", "pve", INNER)})
     step = Release(target(path="/dev/sda"), {INNER: "pve-OLD-1"})
     step.run(context(runner, tmp_path), lambda _: None)
-    assert runner.lines == ["udevadm settle --timeout=30", f"vgrename --yes {INNER} pve-OLD-1"]
+    assert runner.lines[1:] == ["udevadm settle --timeout=30", f"vgrename --yes {INNER} pve-OLD-1"]
     assert [preview.command for preview in step.describe()] == step.renames()
 
 

@@ -167,6 +167,7 @@ def run_boot_loader(tmp_path: Path, runner: FakeRunner, **update: object) -> lis
     copied_root(tmp_path)
     warnings: list[str] = []
     BootLoader(config(**update)).run(context(runner, tmp_path, warnings), lambda _: None)
+    assert runner.lines.pop(0) == f"sync --file-system {tmp_path}/target"
     return warnings
 
 
@@ -255,6 +256,7 @@ def test_finish_unmounts_from_the_top_and_flushes(tmp_path: Path) -> None:
     Finish(config().target).run(here, lambda _: None)
     assert runner.lines == [
         f"sync --file-system {root}",
+        f"vgchange --devices {DISK}-part3 --addtag slipway-installed pve",
         f"umount {root}/dev",
         f"umount {root}/boot/efi",
         f"umount {root}",

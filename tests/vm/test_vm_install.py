@@ -62,7 +62,7 @@ def _problems(node: dict[str, Any], install: Install, installed: Installed) -> l
         return broken
     checks = [
         *_storage_checks(node, install, installed),
-        *_network_checks(node),
+        *_network_checks(node, install),
         *_service_checks(node),
         ("Secure Boot", node["secure_boot"], _SECURE[install.firmware]),
     ]
@@ -111,7 +111,7 @@ def _tree(nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def _network_checks(node: dict[str, Any]) -> list[Check]:
+def _network_checks(node: dict[str, Any], install: Install) -> list[Check]:
     links = {link["ifname"]: link for link in node["addresses"]}
     addresses = [
         f"{address['local']}/{address['prefixlen']}"
@@ -128,7 +128,7 @@ def _network_checks(node: dict[str, Any]) -> list[Check]:
     return [
         ("address of vmbr0", addresses, ["10.0.2.15/24"]),
         ("network cards in vmbr0", len(ports), 1),
-        ("gateway", gateways, ["10.0.2.2"]),
+        ("gateway", gateways, [] if install.dhcp else ["10.0.2.2"]),
         ("host name", node["hostname"], FQDN),
         ("open ports that must not be", sorted(open_ports - OPEN_PORTS - {DHCP_CLIENT}), []),
         ("closed ports that must be open", sorted({22, 8006} - open_ports), []),

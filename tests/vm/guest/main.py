@@ -15,6 +15,7 @@ from tests.vm.guest.relay import follow_events
 def run_judge() -> None:
     """Call `main(parameters)` of the module that the test ordered, and tell the host when it fails."""
     order = json.loads(pkgutil.get_data(__package__ or "", "order.json") or b"{}")
+    send("report", {"kind": "judge-started"})
     try:
         importlib.import_module(f"{__package__}.{order['module']}").main(order["parameters"])
     except BaseException:  # noqa: BLE001 - whatever it is, the host must hear of it

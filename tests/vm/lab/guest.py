@@ -46,7 +46,7 @@ _RELAY_UNIT: Final = """\
 Description=VM lab: event relay
 DefaultDependencies=no
 After=systemd-udevd.service
-Before=slipway-installer.service slipway-firstboot-early.service slipway-firstboot.service
+Before=slipway-installer.service slipway-identity.service slipway-firstboot.service
 Conflicts=shutdown.target
 Before=shutdown.target
 [Service]

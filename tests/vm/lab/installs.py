@@ -44,6 +44,7 @@ class Install:
         label: its label.
         sector_bytes: sector size of the target.
         memory_mib: RAM of the machine.
+        dhcp: the answer takes the network from DHCP instead of naming it.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Install:
     label: str = "SLIPWAY"
     sector_bytes: int = 512
     memory_mib: int = 2048
+    dhcp: bool = False
 
     def answer(self, keys: tuple[str, ...]) -> str:
         """Give the answer file, with ssh keys for root."""
@@ -68,7 +70,15 @@ class Install:
         else:
             names = {Bus.VIRTIO: "vda", Bus.NVME: "nvme0n1"}
             disk["disk-list"] = [names.get(self.bus, "sda")]
-        return make_answer(disk=disk, keys=keys)
+        # The lab's network gives no gateway by DHCP, because it leads nowhere.
+        static = {
+            "source": "from-answer",
+            "cidr": "10.0.2.15/24",
+            "gateway": "10.0.2.2",
+            "dns": "10.0.2.3",
+            "filter": {"INTERFACE": "e*"},
+        }
+        return make_answer(disk=disk, keys=keys, network=None if self.dhcp else static)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,19 @@ class Report:
             LabTimeout: no such message came.
             MachineDied: QEMU ended without one.
         """
-        wanted = {"kind": kind, **fields}
+        return self._wait({"kind": kind, **fields}, timeout_seconds)
+
+    def take_next(self, timeout_seconds: float) -> dict[str, object]:
+        """Wait for the next message, whatever it says.
+
+        Raises:
+            LabError: the guest program failed; the text holds its traceback.
+            LabTimeout: no message came.
+            MachineDied: QEMU ended.
+        """
+        return self._wait({}, timeout_seconds)
+
+    def _wait(self, wanted: Mapping[str, object], timeout_seconds: float) -> dict[str, object]:
         deadline = time.monotonic() + timeout_seconds
         with self._changed:
             while (message := self._take(wanted)) is None and self._open:
@@ -106,7 +118,7 @@ class Report:
         if message is not None:
             return message
         # The lock is free here: the screenshot that is taken now may need seconds.
-        what = f"the guest did not report {wanted}"
+        what = f"the guest did not report {dict(wanted) or 'anything'}"
         if ended:
             raise MachineDied(f"{what}\n{self._diagnose()}")
         raise LabTimeout(f"{what} in {timeout_seconds:g} s\n{self._diagnose()}")
@@ -115,11 +127,11 @@ class Report:
         """Find the next message that is wanted and go behind it."""
         for position in range(self._taken, len(self._messages)):
             message = self._messages[position]
+            if message.get("kind") == "crashed":
+                raise LabError(f"the guest program failed:\n{message.get('traceback')}")
             if matches(message, wanted):
                 self._taken = position + 1
                 return message
-            if message.get("kind") == "crashed":
-                raise LabError(f"the guest program failed:\n{message.get('traceback')}")
         return None
 
     @property

@@ -1,0 +1,185 @@
+"""Rules for single values of the answer file. Pure; each ValueError reads `what is wrong; what to do`."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections import Counter
+from typing import Final
+
+from pydantic import SecretStr
+
+from installer.answers.tables import COUNTRIES, known_timezones
+
+LABEL: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+# The pattern of HTML's <input type=email>, which the peer uses.
+MAIL: Final = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+    r"(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
+)
+INTERFACE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{1,14}", re.IGNORECASE)
+# The loopback, our bridges, and names that mean something else in /proc/sys/net/ipv4/conf.
+RESERVED_NAME: Final = re.compile(r"lo|vmbr\d+|all|default")
+MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+SSH_KEY: Final = re.compile(r"(ssh|ecdsa|sk-ssh|sk-ecdsa)-[A-Za-z0-9@.-]+ [A-Za-z0-9+/]+=*( .*)?")
+# The methods that Debian's libxcrypt checks a password with; see crypt(5).
+CRYPT_HASH: Final = re.compile(r"\$(y|gy|7|2[abxy]|6|5|sha1|1)\$[!-9;-~]*\$[./0-9A-Za-z]{22,}")
+PASSWORD_BYTES: Final = 8
+PASSWORD_LIMIT_BYTES: Final = 511
+"""crypt(3) refuses a longer one, and it would do so after the disk has been erased."""
+FQDN_RULE: Final = "give host.domain.tld: labels of letters, digits and inner dashes, host not only digits"
+SHOWN: Final = 60
+
+
+def quote(text: str) -> str:
+    """Give a text of the answer file for a message, cut short. Not for secrets."""
+    return f"'{text[:SHOWN]}…'" if len(text) > SHOWN else f"'{text}'"
+
+
+def check_fqdn(name: str) -> str:
+    """Raise ValueError unless `name` is a fully qualified host name (RFC 1123)."""
+    labels = name.split(".")
+    if (
+        len(name) > 253
+        or len(labels) < 2
+        or not all(LABEL.fullmatch(part) for part in labels)
+        or labels[0].isdigit()
+    ):
+        raise ValueError(f"{quote(name)} is no fully qualified domain name; {FQDN_RULE}")
+    return name
+
+
+def check_domain(name: str) -> str:
+    """Raise ValueError unless `name` is empty or a host name can be put before it."""
+    if name and (len(name) > 253 or not all(LABEL.fullmatch(part) for part in name.split("."))):
+        raise ValueError(f"{quote(name)} is no domain; give one such as 'example.test'")
+    return name
+
+
+def check_mail(address: str) -> str:
+    """Raise ValueError unless `address` is an e-mail address."""
+    if not MAIL.fullmatch(address) or address == "mail@example.invalid":
+        raise ValueError(f"{quote(address)} is no e-mail address; give user@domain.tld")
+    return address
+
+
+def check_country(code: str) -> str:
+    """Raise ValueError unless `code` is a country."""
+    if code not in COUNTRIES:
+        raise ValueError(f"{quote(code)} is no country; give a lower-case code of ISO 3166-1 such as 'at'")
+    return code
+
+
+def check_timezone(zone: str) -> str:
+    """Raise ValueError unless `zone` is a time zone."""
+    zones = known_timezones()
+    if (zones and zone not in zones) or not re.fullmatch(r"[A-Za-z0-9_+/-]+", zone):
+        raise ValueError(f"{quote(zone)} is no time zone; give one such as 'Europe/Vienna' or 'UTC'")
+    return zone
+
+
+def check_cidr(text: str) -> str:
+    """Give an address with prefix length in its usual form. Raises ValueError unless a host can have it."""
+    wrong = f"{quote(text)} is no address with prefix length; give one such as '192.0.2.10/24'"
+    if "/" not in text or "%" in text:
+        raise ValueError(wrong)
+    try:
+        interface = ipaddress.ip_interface(text)
+    except ValueError:
+        raise ValueError(wrong) from None
+    address, network = interface.ip, interface.network
+    # The last address of an IPv6 subnet is a host's like any other.
+    last = network.broadcast_address if network.version == 4 else None
+    if network.prefixlen < network.max_prefixlen - 1 and address in {network.network_address, last}:
+        raise ValueError(f"'{text}' is the network's own or its broadcast address; give a host's address")
+    if address.is_loopback or address.is_multicast or address.is_link_local:
+        raise ValueError(f"'{text}' cannot be reached from other networks; give an address that can")
+    return str(interface)
+
+
+def check_ip(text: str) -> str:
+    """Give an address in its usual form. Raises ValueError unless a machine can have it."""
+    wrong = f"{quote(text)} is no machine's IP address; give one such as '192.0.2.1'"
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise ValueError(wrong) from None
+    if "%" in text or address.is_unspecified or address.is_multicast:
+        raise ValueError(wrong)
+    return str(address)
+
+
+def check_gateway(gateway: str, cidr: str) -> None:
+    """Raise ValueError unless a node with the address `cidr` reaches `gateway`.
+
+    Without a subnet (/32, /128) it is reached over the link, as a link-local one is.
+    """
+    router, interface = ipaddress.ip_address(gateway), ipaddress.ip_interface(cidr)
+    network = interface.network
+    if router == interface.ip:
+        raise ValueError(f"{gateway} is the node's own address; give the router's")
+    if network.prefixlen == network.max_prefixlen or (router.version == 6 and router.is_link_local):
+        return
+    if router not in network:
+        todo = "correct the gateway or the prefix length of cidr"
+        raise ValueError(f"{gateway} is not in the subnet {network} of cidr; {todo}")
+    ends = {network.network_address, network.broadcast_address}
+    if network.version == 4 and network.prefixlen < 31 and router in ends:
+        raise ValueError(f"{gateway} is the first or the last address of {network}; give the router's")
+
+
+def check_password(password: SecretStr) -> SecretStr:
+    """Raise ValueError unless root can have this password. The message does not repeat it."""
+    secret = password.get_secret_value()
+    length = len(secret.encode())
+    if length < PASSWORD_BYTES:
+        raise ValueError(f"the password is shorter than {PASSWORD_BYTES} bytes; choose a longer one")
+    if length > PASSWORD_LIMIT_BYTES:
+        raise ValueError(f"the password has {length} bytes; choose one of {PASSWORD_LIMIT_BYTES} at most")
+    if set(secret) & set("\r\n\0"):
+        raise ValueError("the password holds a line break; give it on one line")
+    return password
+
+
+def check_hash(value: SecretStr) -> SecretStr:
+    """Raise ValueError unless this is a hash that a password can be compared with."""
+    if not CRYPT_HASH.fullmatch(value.get_secret_value()):
+        raise ValueError(
+            "this is no password hash of crypt(5); make one with `mkpasswd` or `openssl passwd -6`"
+        )
+    return value
+
+
+def check_ssh_key(key: str) -> str:
+    """Give a public ssh key without the white space around it. Raises ValueError unless it is one."""
+    if not SSH_KEY.fullmatch(key.strip()):
+        raise ValueError("this is no public ssh key; give the line of a .pub file")
+    return key.strip()
+
+
+def check_mac(mac: str) -> str:
+    """Give a MAC address in lower case. Raises ValueError unless it is one."""
+    if not MAC.fullmatch(mac.lower()):
+        raise ValueError(f"{quote(mac)} is no MAC address; give one such as '52:54:00:12:34:56'")
+    return mac.lower()
+
+
+def check_interface_name(name: str) -> str:
+    """Raise ValueError unless a network card can be called `name`."""
+    if not INTERFACE_NAME.fullmatch(name):
+        todo = "give 2 to 15 letters, digits and underscores, a letter first"
+        raise ValueError(f"{quote(name)} cannot name an interface; {todo}")
+    if RESERVED_NAME.fullmatch(name):
+        raise ValueError(f"'{name}' has a meaning of its own; give another name")
+    return name
+
+
+def check_mapping(mapping: object) -> object:
+    """Raise ValueError when a raw mapping of MAC addresses to names holds one of either twice."""
+    if isinstance(mapping, dict):
+        macs = Counter(mac.lower() for mac in mapping)
+        names = Counter(name for name in mapping.values() if isinstance(name, str))
+        for found, count in (*macs.items(), *names.items()):
+            if count > 1:
+                raise ValueError(f"{quote(found)} is there {count} times; give each card its own name once")
+    return mapping
