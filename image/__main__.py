@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -37,4 +38,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    # Ended from outside, it must end mkosi too, as it does on Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

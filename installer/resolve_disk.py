@@ -31,18 +31,20 @@ def _names(disk: Disk) -> set[str]:
 
 
 def _named(name: str, inventory: Inventory) -> Disk:
-    where = "disk-setup.disk-list"
     found = [disk for disk in inventory.disks if name in _names(disk)]
     if len(found) == 1 and not found[0].boot_medium:
         return found[0]
-    if found and found[0].boot_medium:
-        raise UserError(
-            Problem(where, f"{quote(name)} is the medium that this system runs from", _choose_from(inventory))
-        )
-    known = sorted(known for disk in _candidates(inventory) for known in _names(disk))
-    near = difflib.get_close_matches(name, known, n=1)
-    todo = f"did you mean '{near[0]}'? {_choose_from(inventory)}" if near else _choose_from(inventory)
-    raise UserError(Problem(where, f"this machine has no disk {quote(name)}", todo))
+    todo = _choose_from(inventory)
+    if any(disk.boot_medium for disk in found):
+        what = f"{quote(name)} is the medium that this system runs from"
+    elif found:
+        what = f"{quote(name)} names {len(found)} disks"
+    else:
+        what = f"this machine has no disk {quote(name)}"
+        known = sorted(known for disk in _candidates(inventory) for known in _names(disk))
+        near = difflib.get_close_matches(name, known, n=1)
+        todo = f"did you mean '{near[0]}'? {todo}" if near else todo
+    raise UserError(Problem("disk-setup.disk-list", what, todo))
 
 
 def _filtered(setup: DiskSetup, inventory: Inventory) -> Disk:

@@ -20,7 +20,7 @@ def resolve_fqdn(answers: Answers, inventory: Inventory) -> str:
     if isinstance(wanted, str):
         return wanted
     where = "global.fqdn"
-    lease = inventory.leases[0] if inventory.leases else None
+    lease = next((lease for _, lease in _leased(inventory)), None)
     if lease is None or not lease.hostname:
         raise UserError(Problem(where, "DHCP gave no host name", "give the name in the answer file"))
     # The answer's domain wins over DHCP's, as it does in the peer.
@@ -39,7 +39,7 @@ def resolve_network(network: Network, inventory: Inventory, domain: str) -> Netw
     """Give the management network, static from now on. Raises UserError."""
     names = _names(network, inventory)
     if network.source == "from-dhcp":
-        nic, lease = _leased(inventory)
+        nic, lease = _first_leased(inventory)
         address, gateway, dns = lease.address, lease.gateway, lease.dns
     else:
         nic = _chosen(network, inventory)
@@ -77,12 +77,19 @@ def _names(network: Network, inventory: Inventory) -> dict[str, str]:
     return {nic.mac: pinning.mapping.get(nic.mac.lower()) or next(free) for nic in physical}
 
 
-def _leased(inventory: Inventory) -> tuple[Nic, Lease]:
+def _leased(inventory: Inventory) -> list[tuple[Nic, Lease]]:
+    """Give what DHCP configured, best first, without link-local addresses: those of a BMC's card, for instance."""
     by_name = {nic.name: nic for nic in inventory.nics}
-    # One with a gateway first: the first address may be that of a BMC or of a storage network.
-    for lease in sorted(inventory.leases, key=lambda lease: not lease.gateway):
-        if lease.nic in by_name and not ipaddress.ip_interface(lease.address).is_link_local:
-            return by_name[lease.nic], lease
+    return [
+        (by_name[lease.nic], lease)
+        for lease in inventory.leases
+        if lease.nic in by_name and not ipaddress.ip_interface(lease.address).is_link_local
+    ]
+
+
+def _first_leased(inventory: Inventory) -> tuple[Nic, Lease]:
+    if found := _leased(inventory):
+        return found[0]
     links = (
         ", ".join(
             f"{nic.name} {'with' if nic.link else 'without'} link" for nic in inventory.nics if nic.physical

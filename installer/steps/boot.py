@@ -27,7 +27,8 @@ def render_grub_defaults(kernel_args: tuple[str, ...]) -> str:
         "# Written by the installer. Add files beside this one to change something; later names win.",
         f'GRUB_DISTRIBUTOR="{PRODUCT}"',
         "GRUB_TIMEOUT=3",
-        'GRUB_CMDLINE_LINUX_DEFAULT=""',
+        # Warnings only: the console shows the node's address, not each link of each guest.
+        'GRUB_CMDLINE_LINUX_DEFAULT="loglevel=4"',
         f"GRUB_CMDLINE_LINUX={shlex.quote(' '.join(kernel_args))}",
     ]
     consoles = [

@@ -273,3 +273,10 @@ def test_mkosi_is_called_in_the_project() -> None:
     Mkosi(("mkosi",), Path("/p")).run_tool(runner, ["xorriso", "-version"])
     assert runner.commands == [["env", "--chdir=/p", "mkosi", "sandbox", "--", "xorriso", "-version"]]
     assert tools.OLDEST == (25, 3)
+
+
+def test_no_unit_of_ours_turns_another_one_off() -> None:
+    """A conflict counts before any condition: on the node it took the login prompt from the screen."""
+    units = list((PROJECT / "image/layer/usr/lib/systemd/system").glob("*.service"))
+    assert units
+    assert [unit.name for unit in units if "Conflicts=" in unit.read_text()] == []

@@ -33,14 +33,14 @@ GRUB_PLAIN = """\
 # Written by the installer. Add files beside this one to change something; later names win.
 GRUB_DISTRIBUTOR="Slipway"
 GRUB_TIMEOUT=3
-GRUB_CMDLINE_LINUX_DEFAULT=""
+GRUB_CMDLINE_LINUX_DEFAULT="loglevel=4"
 GRUB_CMDLINE_LINUX=''
 """
 GRUB_SERIAL = """\
 # Written by the installer. Add files beside this one to change something; later names win.
 GRUB_DISTRIBUTOR="Slipway"
 GRUB_TIMEOUT=3
-GRUB_CMDLINE_LINUX_DEFAULT=""
+GRUB_CMDLINE_LINUX_DEFAULT="loglevel=4"
 GRUB_CMDLINE_LINUX='console=tty0 console=ttyS1,57600n8 dyndbg="file x +p; $y"'
 GRUB_TERMINAL_INPUT="console serial"
 GRUB_TERMINAL_OUTPUT="gfxterm serial"
