@@ -59,4 +59,5 @@ $(VENV)/ready: tests/requirements.txt
 
 ## make clean        remove all that was built, the package cache too
 clean:
-	rm -rf .build out mkosi.sandbox $(VENV)
+	@# Without root, what mkosi unpacked belongs to the user's sub-uids.
+	rm -rf .build out mkosi.sandbox $(VENV) 2>/dev/null || unshare --map-auto --map-root-user rm -rf .build

@@ -109,7 +109,7 @@ def _build_base(build: Build) -> Mkosi:
     # What an interrupted build left here is of no use to mkosi either.
     for name in ("workspace", "cache", "packages", "mkosi"):
         (build.work / name).mkdir(parents=True, exist_ok=True)
-    _fresh(build.work / "workspace")
+    _clear_workspace(build)
     log = build.work / "mkosi.log"
     with build.report.step(f"base image of Debian packages, zstd {LEVELS[build.profile]} (output in {log})"):
         try:
@@ -123,6 +123,15 @@ def _build_base(build: Build) -> Mkosi:
             (build.output / name).rename(build.base / name)
     stamp.keep()
     return mkosi
+
+
+def _clear_workspace(build: Build) -> None:
+    """Remove what an interrupted mkosi left. Without root, its files belong to the user's sub-uids."""
+    folder = build.work / "workspace"
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        build.runner.run(["unshare", "--map-auto", "--map-root-user", "rm", "-rf", str(folder)])
+    folder.mkdir()
 
 
 def _check_space(project: Path) -> None:

@@ -107,6 +107,13 @@ def lab(iso: Path, accel: Accel, timings: Timings, request: pytest.FixtureReques
                 path.unlink()
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Say at once how a test ended, and why: the whole run takes half an hour, and may be cut."""
+    if "PYTEST_XDIST_WORKER" not in os.environ and (report.when == "call" or report.failed):
+        ending = f"\n{report.nodeid}: {report.outcome} after {report.duration:.0f} s\n"
+        os.write(1, (ending + (report.longreprtext if report.failed else "")).encode())
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the measured times and write them down, in the process that hears of all tests."""
     reports = [

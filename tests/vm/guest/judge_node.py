@@ -99,6 +99,7 @@ _SERVICES: Final = {
     "web_console": _web_console,
     "issue": _issue,
     "secure_boot": _secure_boot,
+    "prompts": lambda: read_output("systemctl", "is-active", "getty@tty1", "serial-getty@ttyS0").split(),
     "machine_id": lambda: Path("/etc/machine-id").read_text(encoding="ascii").strip(),
     "firstboot_done": lambda: Path("/var/lib/slipway/firstboot-done").exists(),
     "firstboot_journal": lambda: read_output(

@@ -120,7 +120,7 @@ class Vm:
 
     def _connect(self, stack: contextlib.ExitStack, paths: RunPaths) -> None:
         try:
-            self.qmp = Qmp(paths.qmp)
+            self.qmp = self._open_qmp(paths.qmp)
         except (LabError, ConnectionError) as error:
             # The control channel's socket comes first: a bad device only shows after it.
             raise LabError(f"QEMU did not start:\n{self._messages()}") from error
@@ -129,6 +129,17 @@ class Vm:
         stack.callback(self.console.close)
         self.report = Report([paths.port(name) for name in PORTS], diagnose=self._diagnose_with_console)
         stack.callback(self.report.close)
+
+    def _open_qmp(self, path: Path) -> Qmp:
+        """Connect; a socket's file is there a moment before QEMU listens on it."""
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                return Qmp(path)
+            except ConnectionRefusedError:
+                if self._running().poll() is not None or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
 
     def _messages(self) -> str:
         return (self.folder / "qemu.log").read_text(encoding="utf-8", errors="replace").strip()
