@@ -60,4 +60,4 @@ $(VENV)/ready: tests/requirements.txt
 ## make clean        remove all that was built, the package cache too
 clean:
 	@# Without root, what mkosi unpacked belongs to the user's sub-uids.
-	rm -rf .build out mkosi.sandbox $(VENV) 2>/dev/null || unshare --map-auto --map-root-user rm -rf .build
+	rm -rf .build .hypothesis out mkosi.sandbox $(VENV) 2>/dev/null || unshare --map-auto --map-root-user rm -rf .build

@@ -27,7 +27,7 @@ _PASSED: Final = pytest.StashKey[bool]()
 def pytest_configure(config: pytest.Config) -> None:
     """Name this test run, the same in all its workers, and begin with an empty folder of shared disks."""
     config.stash[_RUN] = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex
-    if "PYTEST_XDIST_WORKER" not in os.environ:
+    if "PYTEST_XDIST_WORKER" not in os.environ and not config.option.collectonly:
         shutil.rmtree(OUT / "shared", ignore_errors=True)
 
 

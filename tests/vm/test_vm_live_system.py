@@ -17,7 +17,7 @@ from tests.vm.waits import EVENT_SECONDS
 LABEL: Final = "LABTESTS"
 DISTRIBUTIONS: Final = ("pytest", "pluggy", "iniconfig", "packaging", "pygments")
 """pytest and what it needs, all pure Python: taken from where this test runs."""
-FOLDERS: Final = ("tests/unit", "tests/machines", "tests/answers", "examples")
+FOLDERS: Final = ("tests/unit", "tests/machines", "tests/answers", "examples", "docs")
 BUILD_HOST_ONLY: Final = ("image", "tests.vm", "hypothesis")
 """Packages that are not on the image; hypothesis is compiled for this host's Python."""
 

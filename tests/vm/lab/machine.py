@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import subprocess
 import tempfile
@@ -51,7 +52,7 @@ class Vm:
 
         Args:
             spec: what it is made of.
-            folder: where transcript, screenshots and UEFI variables are kept; made anew.
+            folder: where transcript, report, screenshots and UEFI variables are kept; made anew.
             accel: how it is run.
         """
         self.spec = spec
@@ -128,7 +129,13 @@ class Vm:
         self.console = Console(paths.console, diagnose=self._diagnose)
         stack.callback(self.console.close)
         self.report = Report([paths.port(name) for name in PORTS], diagnose=self._diagnose_with_console)
+        stack.callback(self._keep_report)
         stack.callback(self.report.close)
+
+    def _keep_report(self) -> None:
+        """Write down what the guest reported, for whoever looks into a failure."""
+        lines = "".join(json.dumps(message) + "\n" for message in self.report.messages)
+        (self.folder / "report.jsonl").write_text(lines, encoding="utf-8")
 
     def _open_qmp(self, path: Path) -> Qmp:
         """Connect; a socket's file is there a moment before QEMU listens on it."""

@@ -33,6 +33,7 @@ class Qmp:
 
         Raises:
             LabError: nobody answers there.
+            ConnectionRefusedError: the socket is there, but QEMU does not listen on it yet.
         """
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._buffer = b""
@@ -41,6 +42,9 @@ class Qmp:
             self._socket.connect(str(path))
             self._receive(_REPLY_SECONDS)
             self.execute("qmp_capabilities")
+        except ConnectionRefusedError:
+            self._socket.close()
+            raise
         except OSError as error:
             self._socket.close()
             raise LabError(f"{path}: QEMU's control channel does not answer: {error}") from error

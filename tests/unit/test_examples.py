@@ -1,0 +1,115 @@
+"""The examples do what their comments say, and the documentation names every key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hostlib.inventory import parse_inventory
+from hostlib.sizes import GIB
+from installer.answers import KEYBOARDS, parse_answers, render_schema
+from installer.answers.parse import ALIASES, LATER
+from installer.config import InstallConfig
+from installer.plan import plan_install
+from installer.resolve import resolve
+from installer.volumes import LABELS
+
+PROJECT = Path(__file__).parents[2]
+EXAMPLES = PROJECT / "examples/answers"
+DOCUMENT = PROJECT / "docs/answer-file.md"
+MACHINES = {
+    "minimal": "four-scsi-bios",
+    "static-network": "nvme-server",
+    "pick-disk-by-serial": "nvme-server",
+    "xfs-sizes": "nvme-server",
+    "pinned-names": "nvme-server",
+}
+on_a_checkout = pytest.mark.skipif(
+    not (PROJECT / "Makefile").exists(), reason="the documentation is not on the image"
+)
+
+
+def config_of(name: str) -> InstallConfig:
+    machine = parse_inventory((PROJECT / f"tests/machines/{MACHINES[name]}.json").read_text())
+    answers, warnings = parse_answers((EXAMPLES / f"{name}.toml").read_text(encoding="utf-8"), name)
+    assert not warnings
+    return resolve(answers, machine)
+
+
+def test_every_example_is_tried() -> None:
+    assert {path.name for path in EXAMPLES.iterdir()} == {f"{name}.toml" for name in MACHINES}
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_an_example_leads_to_a_plan(name: str) -> None:
+    assert [step.describe() for step in plan_install(config_of(name))]
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_an_example_begins_with_what_it_is_for(name: str) -> None:
+    first, *_ = (EXAMPLES / f"{name}.toml").read_text(encoding="utf-8").splitlines()
+    assert first.startswith("# ")
+    assert first.endswith(".")
+
+
+def test_minimal() -> None:
+    config = config_of("minimal")
+    assert (config.target.serial, config.network.address) == ("DISKA", "10.0.2.15/24")
+
+
+def test_static_network() -> None:
+    config = config_of("static-network")
+    assert (config.network.nic, config.network.address) == ("eno1", "192.0.2.41/24")
+    assert (config.network.gateway, config.network.dns) == ("192.0.2.1", ("192.0.2.53",))
+    assert config.root_password is None
+    assert len(config.root_ssh_keys) == 1
+    assert (config.reboot_mode, config.reboot_on_error) == ("power-off", True)
+
+
+def test_pick_disk_by_serial() -> None:
+    assert config_of("pick-disk-by-serial").target.serial == "S4GENX0N100102"
+
+
+def test_xfs_sizes() -> None:
+    config = config_of("xfs-sizes")
+    assert config.filesystem == "xfs"
+    layout = config.layout
+    assert (layout.disk_end_bytes, layout.swap_bytes, layout.root_bytes) == (400 * GIB, 4 * GIB, 50 * GIB)
+    pool = layout.data_bytes + 2 * layout.metadata_bytes
+    assert 299 * GIB < pool <= 300 * GIB
+
+
+def test_pinned_names() -> None:
+    network = config_of("pinned-names").network
+    assert (network.nic, set(network.other_nics)) == ("mgmt0", {"nic0", "data0", "data1"})
+
+
+def keys_of(schema: dict[str, Any]) -> Iterator[str]:
+    for model in (schema, *schema["$defs"].values()):
+        yield from model.get("properties", {})
+
+
+@on_a_checkout
+def test_every_key_and_every_choice_is_documented() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    schema = json.loads(render_schema())
+    words = [*keys_of(schema), *KEYBOARDS, *LABELS, *(path.rpartition(".")[2] for path in LATER)]
+    words += [alias for aliases in ALIASES.values() for alias in aliases]
+    words += [
+        choice
+        for model in schema["$defs"].values()
+        for field in model["properties"].values()
+        for choice in (*field.get("enum", ()), *filter(None, (field.get("const"),)))
+    ]
+    assert len(words) > 60
+    assert [word for word in words if f"`{word}`" not in text] == []
+
+
+@on_a_checkout
+def test_every_example_is_documented() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert [name for name in MACHINES if f"../examples/answers/{name}.toml" not in text] == []
