@@ -9,7 +9,7 @@ TEST_ISO = out/slipway-$(VERSION)-test-amd64.iso
 VM_WORKERS ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: help iso vm test lint test-unit test-vm test-vm-all deps clean FORCE
+.PHONY: help iso venv vm test lint test-unit test-vm test-vm-all deps clean FORCE
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -26,6 +26,9 @@ vm: iso
 
 ## make test         lint, unit tests, the chosen VM tests
 test: lint test-unit test-vm
+
+## make venv         .venv with the libraries that `python -m installer` needs on this host
+venv: $(VENV)/ready
 
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .

@@ -2,7 +2,10 @@
 
 import sys
 
-from installer.cli import main
+try:
+    from installer.cli import main
+except ModuleNotFoundError as error:
+    sys.exit(f"python: the module {error.name} is missing; run `make venv` and use .venv/bin/python")
 
 if __name__ == "__main__":
     sys.exit(main())
