@@ -136,6 +136,7 @@ def test_network_reaches_only_the_host_s_loopback() -> None:
         "52:54:00:00:00:01",
         "52:54:00:00:00:02",
     ]
+    assert [card.split("addr=")[1].split(",")[0] for card in cards] == ["0x18", "0x19"]
 
 
 def test_ports_and_console() -> None:

@@ -50,8 +50,9 @@ def test_install(install: Install, lab: Lab, shared: Shared, keys: KeyPair) -> N
         node: dict[str, Any] = vm.report.wait("node", NODE_SECONDS)
         lab.timings.add("node: power-on to judged", vm.seconds)
         vm.screenshot()
-        problems = [*_problems(node, install, installed), *_ssh_problems(vm, keys)]
-    assert not problems, "\n".join(problems)
+        problems = _problems(node, install, installed)
+        assert not problems, "\n".join(problems)
+        assert _ssh_problems(vm, keys) == []
     lab.timings.add("node: container launched", node["container"]["seconds"])
 
 

@@ -130,7 +130,8 @@ def _nic(number: int, nic: Nic) -> list[str]:
     backend = f"user,id=net{number}" + (",restrict=on" if nic.restricted else "")
     # Port 0: the kernel picks a free one, so that machines which start at the same time cannot collide.
     backend += "".join(f",hostfwd=tcp:127.0.0.1:0-:{port}" for port in nic.forwards)
-    device = f"{nic.model},netdev=net{number},mac=52:54:00:00:00:{number:02x}"
+    # A slot of its own: the name of the card follows from it, and must not change when the ISO is gone.
+    device = f"{nic.model},netdev=net{number},mac=52:54:00:00:00:{number:02x},addr={0x17 + number:#x}"
     # No network boot unless a test asks for it: its option ROM costs seconds and may catch the machine.
     return ["-netdev", backend, "-device", f"{device},romfile="]
 
