@@ -39,7 +39,9 @@ def main(parameters: Mapping[str, Any]) -> None:
             "-q",
             "-p",
             "no:cacheprovider",
-            "--basetemp=/run/lab-tmp",
+            # In memory, half of which this may take; /run is much smaller on a machine with 1 GiB.
+            "--basetemp=/dev/shm/lab-tmp",
+            "--override-ini=tmp_path_retention_policy=failed",
             "tests/unit",
         ],
         cwd=folder,
