@@ -44,6 +44,8 @@ MASKED: Final = (
     "systemd-firstboot.service",  # asks questions on the console
     "systemd-pcrlock-make-policy.service",
 )
+NO_GENERATORS: Final = ("systemd-ssh-generator",)
+"""Generators that must not run: this one opens sshd on a VM's vsock, beside the ports that a node has."""
 
 
 def render_units() -> dict[Path, str]:
@@ -63,4 +65,9 @@ def render_links() -> dict[Path, str]:
         system / "multi-user.target.wants" / instance: f"/usr/lib/systemd/system/{unit}"
         for instance, unit in ENABLED.items()
     }
-    return enabled | dict.fromkeys((system / unit for unit in MASKED), "/dev/null")
+    masked = {system / unit: "/dev/null" for unit in MASKED}
+    return (
+        enabled
+        | masked
+        | {Path("etc/systemd/system-generators") / name: "/dev/null" for name in NO_GENERATORS}
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from tests.vm.guest.commands import read_json, read_output
+from tests.vm.guest.commands import read_json, read_output, run
 
 
 def _memory() -> dict[str, int]:
@@ -28,6 +28,12 @@ SYSTEM: Final = {
     "uptime_seconds": lambda: float(Path("/proc/uptime").read_text(encoding="ascii").split()[0]),
     "boot_time": lambda: read_output("systemd-analyze", "time"),
     "blame": lambda: read_output("systemd-analyze", "blame", "--no-pager").splitlines()[:15],
+    # systemd drops a unit to break a cycle, and only says so here.
+    "cycles": lambda: str(
+        run("journalctl", "--boot", "--no-pager", "--quiet", "--output=cat", "--grep=ordering cycle")[
+            "stdout"
+        ]
+    ),
     "failed_units": lambda: read_json("systemctl", "--failed", "--output=json"),
     "memory_kib": _memory,
     "cmdline": lambda: Path("/proc/cmdline").read_text(encoding="utf-8").strip(),
