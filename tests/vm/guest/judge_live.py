@@ -22,9 +22,16 @@ def main(parameters: Mapping[str, Any]) -> None:
     """
     state = run("systemctl", "is-system-running", "--wait")
     send("report", {"kind": "live", "state": str(state["stdout"]).strip(), **collect(SYSTEM)})
+    send("report", {"kind": "unit-tests", **_run_unit_tests(str(parameters["label"]))})
+    if parameters.get("power_off"):
+        run("systemctl", "--no-block", "poweroff")
+
+
+def _run_unit_tests(label: str) -> dict[str, object]:
+    """Run the tests on the volume `label`; give the exit status and what was printed last."""
     folder = Path("/run/lab-tests")
     folder.mkdir()
-    read_output("mount", "-o", "ro", f"/dev/disk/by-label/{parameters['label']}", str(folder))
+    read_output("mount", "-o", "ro", f"/dev/disk/by-label/{label}", str(folder))
     library = "/usr/lib/slipway"
     environment = {
         **os.environ,
@@ -52,6 +59,4 @@ def main(parameters: Mapping[str, Any]) -> None:
         check=False,
     )
     output = done.stdout.decode(errors="replace")
-    send("report", {"kind": "unit-tests", "status": done.returncode, "output": output[-20000:]})
-    if parameters.get("power_off"):
-        run("systemctl", "--no-block", "poweroff")
+    return {"status": done.returncode, "output": output[-20000:]}
