@@ -1,16 +1,34 @@
-"""The answer file: its model, and the parser that says all that is wrong with one at once."""
+"""The answer file: its model, its reading, and every rule that needs no machine."""
 
-from installer.answers.model import Answers, DiskSetup, Global, LvmOptions, Network, render_schema
-from installer.answers.parse import parse_answers
-from installer.answers.tables import KEYBOARDS
+from __future__ import annotations
+
+from installer.answers.model import (
+    Answers,
+    DiskSetup,
+    FqdnFromDhcp,
+    GlobalSection,
+    LvmOptions,
+    NetworkFromAnswer,
+    NetworkFromDhcp,
+    Pinning,
+)
+from installer.answers.parse import parse_answers, read_answers, render_schema, validate_document
+from installer.data.countries import COUNTRIES
+from installer.data.keyboards import KEYBOARDS
 
 __all__ = [
+    "COUNTRIES",
     "KEYBOARDS",
     "Answers",
     "DiskSetup",
-    "Global",
+    "FqdnFromDhcp",
+    "GlobalSection",
     "LvmOptions",
-    "Network",
+    "NetworkFromAnswer",
+    "NetworkFromDhcp",
+    "Pinning",
     "parse_answers",
+    "read_answers",
     "render_schema",
+    "validate_document",
 ]
