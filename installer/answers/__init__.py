@@ -1,34 +1,16 @@
-"""The answer file: its model, its reading, and every rule that needs no machine."""
+"""The answer file: its model, and the parser that says all that is wrong with one at once."""
 
-from __future__ import annotations
-
-from installer.answers.model import (
-    Answers,
-    DiskSetup,
-    FqdnFromDhcp,
-    GlobalSection,
-    LvmOptions,
-    NetworkFromAnswer,
-    NetworkFromDhcp,
-    Pinning,
-)
-from installer.answers.parse import parse_answers, read_answers, render_schema, validate_document
-from installer.data.countries import COUNTRIES
-from installer.data.keyboards import KEYBOARDS
+from installer.answers.model import Answers, DiskSetup, Global, LvmOptions, Network, render_schema
+from installer.answers.parse import parse_answers
+from installer.answers.tables import KEYBOARDS
 
 __all__ = [
-    "COUNTRIES",
     "KEYBOARDS",
     "Answers",
     "DiskSetup",
-    "FqdnFromDhcp",
-    "GlobalSection",
+    "Global",
     "LvmOptions",
-    "NetworkFromAnswer",
-    "NetworkFromDhcp",
-    "Pinning",
+    "Network",
     "parse_answers",
-    "read_answers",
     "render_schema",
-    "validate_document",
 ]

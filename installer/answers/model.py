@@ -1,8 +1,11 @@
-"""The answer file as frozen types. Units: sizes in it are GiB, as in the peer's format."""
+"""The answer file as types. Its format is that of the Proxmox installer; see docs/answer-file.md."""
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+import ipaddress
+import json
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -12,162 +15,202 @@ from pydantic import (
     Discriminator,
     Field,
     SecretStr,
+    StrictBool,
     Tag,
+    ValidationInfo,
+    field_validator,
 )
 
-from installer.answers import rules
-from installer.answers.sshkey import check_ssh_key
-from installer.data.countries import COUNTRIES
-from installer.data.keyboards import KEYBOARDS
+from installer.answers.tables import KEYBOARDS
+from installer.answers.values import (
+    check_cidr,
+    check_country,
+    check_domain,
+    check_fqdn,
+    check_gateway,
+    check_hash,
+    check_interface_name,
+    check_ip,
+    check_mac,
+    check_mail,
+    check_mapping,
+    check_password,
+    check_ssh_key,
+    check_timezone,
+)
 
-LATER_SECTIONS: Final = ("post-installation-webhook", "first-boot")
-"""Sections of the peer that this version does not support."""
-LATER_DISK_TABLES: Final = ("zfs", "btrfs")
+MAX_GIB: Final = 2**30
+"""1 EiB: sizes above are slips, and too large to reckon with."""
+T = TypeVar("T")
 
 
-def _kebab(name: str) -> str:
-    return name.replace("_", "-")
+def _to_kebab(name: str) -> str:
+    return name.rstrip("_").replace("_", "-")
 
 
 class Section(BaseModel):
-    """Base of the tables of the answer file: closed, frozen, no guessing of types."""
+    """Base of the sections: kebab-case keys, nothing unknown, never changed.
+
+    Rules between keys are validators of the later key, which see only the keys that are right by themselves:
+    so that they are told together with what is wrong elsewhere, and never because of it.
+    """
 
     model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        alias_generator=_kebab,
-        # An input may be a password.
-        hide_input_in_errors=True,
+        frozen=True, extra="forbid", alias_generator=_to_kebab, hide_input_in_errors=True
     )
-
-
-Keyboard = Annotated[
-    str, AfterValidator(rules.check_keyboard), Field(json_schema_extra={"enum": list(KEYBOARDS)})
-]
-Country = Annotated[
-    str, AfterValidator(rules.check_country), Field(json_schema_extra={"enum": sorted(COUNTRIES)})
-]
-Address = Annotated[str, AfterValidator(rules.check_address)]
-Glob = Annotated[str, AfterValidator(rules.check_glob)]
-Filter = Annotated[dict[str, Glob], Field(min_length=1)]
-# TOML has lists only; the types here are frozen.
-Gib = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class FqdnFromDhcp(Section):
-    """The host's name comes from the DHCP server."""
+    """`fqdn` as a table: the host name that DHCP gives."""
 
-    source: Annotated[Literal["from-dhcp"], BeforeValidator(rules.one_of("from-dhcp"))] = "from-dhcp"
-    domain: Annotated[str, AfterValidator(rules.check_domain)] = Field(
-        default="", description="domain of the node; goes before the one that DHCP gives"
-    )
+    source: Literal["from-dhcp"] = "from-dhcp"
+    domain: Annotated[str, AfterValidator(check_domain)] = ""
 
 
 def _fqdn_form(value: object) -> str:
-    return "table" if isinstance(value, dict | FqdnFromDhcp) else "text"
+    return "table" if isinstance(value, Mapping | FqdnFromDhcp) else "text"
 
 
 Fqdn = Annotated[
-    Annotated[str, AfterValidator(rules.check_fqdn), Tag("text")] | Annotated[FqdnFromDhcp, Tag("table")],
+    Annotated[str, AfterValidator(check_fqdn), Tag("text")] | Annotated[FqdnFromDhcp, Tag("table")],
     Discriminator(_fqdn_form),
 ]
+Ip = Annotated[str, AfterValidator(check_ip)]
+Filter = dict[str, str]
+Gib = Annotated[float, Field(strict=True, ge=0, le=MAX_GIB, allow_inf_nan=False)]
 
 
-class GlobalSection(Section):
+class Global(Section):
     """`[global]`."""
 
-    keyboard: Keyboard = Field(description="keyboard layout, such as `de` or `en-us`")
-    country: Country = Field(description="lower-case country code, such as `at`")
-    timezone: Annotated[str, AfterValidator(rules.check_timezone)] = Field(
-        description="time zone, such as `Europe/Vienna`, or `UTC`"
+    keyboard: Literal[tuple(KEYBOARDS)]  # type: ignore[valid-type] # the table is the list
+    country: Annotated[str, AfterValidator(check_country)]
+    timezone: Annotated[str, AfterValidator(check_timezone)]
+    fqdn: Fqdn
+    mailto: Annotated[str, AfterValidator(check_mail)]
+    root_password_hashed: Annotated[SecretStr, AfterValidator(check_hash)] | None = None
+    root_password: Annotated[SecretStr, AfterValidator(check_password)] | None = Field(
+        default=None, validate_default=True
     )
-    fqdn: Fqdn = Field(
-        description='full name of the node, such as `node1.example.com`, or `{ source = "from-dhcp" }`'
-    )
-    mailto: Annotated[str, AfterValidator(rules.check_mail)] = Field(
-        description="the administrator's mail address"
-    )
-    root_password: Annotated[SecretStr, AfterValidator(rules.check_password)] | None = Field(
-        default=None, description="root's password, at least 8 bytes in UTF-8"
-    )
-    root_password_hashed: Annotated[SecretStr, AfterValidator(rules.check_password_hash)] | None = Field(
-        default=None, description="root's password as a hash of crypt(5), from `mkpasswd`"
-    )
-    root_ssh_keys: Annotated[
-        tuple[Annotated[str, AfterValidator(check_ssh_key)], ...], Field(strict=False)
-    ] = Field(default=(), description="public ssh keys of root, one an entry")
-    reboot_on_error: bool = Field(
-        default=False, description="restart the machine when the installation fails"
-    )
-    reboot_mode: Annotated[
-        Literal["reboot", "power-off"], BeforeValidator(rules.one_of("reboot", "power-off"))
-    ] = Field(default="reboot", description="what the machine does after the installation")
+    root_ssh_keys: tuple[Annotated[str, AfterValidator(check_ssh_key)], ...] = ()
+    reboot_on_error: StrictBool = False
+    reboot_mode: Literal["reboot", "power-off"] = "reboot"
+
+    @field_validator("root_password")
+    @classmethod
+    def _one_password(cls, plain: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if "root_password_hashed" in info.data:
+            hashed = info.data["root_password_hashed"]
+            if plain is not None and hashed is not None:
+                raise ValueError("root-password-hashed is set too; keep one of the two")
+            if plain is None and hashed is None:
+                raise ValueError("there is no password for root; set it or 'root-password-hashed'")
+        return plain
 
 
 class Pinning(Section):
-    """`interface-name-pinning`: names of network interfaces that do not change with the hardware."""
+    """`[network.interface-name-pinning]`: names of NICs that stay, whatever slot they are in."""
 
-    enabled: bool = Field(description="true to pin the names; false is the same as no table")
-    mapping: dict[
-        Annotated[str, AfterValidator(rules.check_mac)],
-        Annotated[str, AfterValidator(rules.check_nic_name)],
-    ] = Field(
-        default_factory=dict, description="MAC -> name; every other physical interface becomes nic0, nic1 …"
-    )
+    enabled: StrictBool
+    mapping: Annotated[
+        dict[Annotated[str, AfterValidator(check_mac)], Annotated[str, AfterValidator(check_interface_name)]],
+        BeforeValidator(check_mapping),
+    ] = Field(default_factory=dict)
+    """MAC address in lower case -> name."""
 
 
-class NetworkFromDhcp(Section):
-    """`[network]` with what DHCP gave to the live system, kept as the node's static configuration."""
+class Network(Section):
+    """`[network]`."""
 
-    source: Literal["from-dhcp"]
+    source: Literal["from-dhcp", "from-answer"]
+    cidr: Annotated[str, AfterValidator(check_cidr)] | None = Field(default=None, validate_default=True)
+    gateway: Ip | None = Field(default=None, validate_default=True)
+    dns: Ip | None = Field(default=None, validate_default=True)
+    filter: Filter | None = Field(default=None, validate_default=True)
     interface_name_pinning: Pinning | None = None
 
+    @field_validator("cidr", "gateway", "dns", "filter")
+    @classmethod
+    def _fits_source(cls, value: T, info: ValidationInfo) -> T:
+        source = info.data.get("source")
+        if source == "from-dhcp" and value is not None:
+            raise ValueError("source 'from-dhcp' does not take it; remove it or use source 'from-answer'")
+        if source == "from-answer" and not value:
+            raise ValueError("source 'from-answer' needs it; add it")
+        return value
 
-class NetworkFromAnswer(Section):
-    """`[network]` with a static address."""
-
-    source: Literal["from-answer"]
-    cidr: Annotated[str, AfterValidator(rules.check_cidr)] = Field(
-        description="the node's address with prefix length, such as `192.0.2.10/24`"
-    )
-    dns: Address = Field(description="address of the DNS server")
-    gateway: Address = Field(description="address of the default gateway")
-    filter: Filter = Field(description="udev property -> glob; picks the one interface")
-    interface_name_pinning: Pinning | None = None
+    @field_validator("gateway", "dns")
+    @classmethod
+    def _fits_cidr(cls, value: str | None, info: ValidationInfo) -> str | None:
+        cidr = info.data.get("cidr")
+        if cidr and value:
+            wanted, given = ipaddress.ip_interface(cidr).version, ipaddress.ip_address(value).version
+            if given != wanted:
+                raise ValueError(
+                    f"{value} is IPv{given} and cidr is IPv{wanted}; give all in one address family"
+                )
+            if info.field_name == "gateway":
+                check_gateway(value, cidr)
+        return value
 
 
 class LvmOptions(Section):
-    """`[disk-setup.lvm]`: sizes in GiB, None where the default rule holds."""
+    """`[disk-setup.lvm]`: sizes in GiB."""
 
-    hdsize: Gib | None = Field(default=None, description="GiB of the disk to use; the rest stays free")
-    swapsize: Gib | None = Field(default=None, description="GiB of the LV swap; 0 for none")
-    maxroot: Gib | None = Field(default=None, description="most GiB for the LV root; 0 for the default of 96")
-    maxvz: Gib | None = Field(
-        default=None, description="most GiB for the thin pool data with its metadata; 0 for no pool"
-    )
-    minfree: Gib | None = Field(default=None, description="GiB to leave free in the VG")
+    hdsize: Annotated[Gib, Field(gt=0)] | None = None
+    swapsize: Gib | None = None
+    maxroot: Gib | None = None
+    maxvz: Gib | None = None
+    minfree: Gib | None = None
+
+    @field_validator("swapsize")
+    @classmethod
+    def _fits_hdsize(cls, swapsize: float | None, info: ValidationInfo) -> float | None:
+        hdsize = info.data.get("hdsize")
+        if swapsize is not None and hdsize is not None and swapsize > hdsize / 2:
+            raise ValueError(
+                f"{swapsize:g} GiB is more than half of hdsize ({hdsize:g} GiB); make it smaller"
+            )
+        return swapsize
 
 
 class DiskSetup(Section):
-    """`[disk-setup]`. Exactly one of `disk_list` and `filter` is there."""
+    """`[disk-setup]`."""
 
-    filesystem: Annotated[
-        Literal["ext4", "xfs"], BeforeValidator(rules.one_of("ext4", "xfs", later=("zfs", "btrfs")))
-    ] = Field(description="file system of the node, `ext4` or `xfs`")
-    disk_list: Annotated[tuple[str, ...], Field(strict=False)] | None = Field(
-        default=None, description="the one disk, by its name in /dev/disk/by-id or its kernel name"
-    )
-    filter: Filter | None = Field(default=None, description="udev property -> glob; picks the one disk")
-    filter_match: Annotated[Literal["any", "all"], BeforeValidator(rules.one_of("any", "all"))] = Field(
-        default="any", description="whether any or all of the filter's pairs must match"
-    )
+    filesystem: Literal["ext4", "xfs"]
+    disk_list: tuple[str, ...] | None = None
+    filter: Filter | None = Field(default=None, validate_default=True)
+    filter_match: Literal["any", "all"] = "any"
     lvm: LvmOptions = LvmOptions()
+
+    @field_validator("disk_list")
+    @classmethod
+    def _one_disk(cls, names: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
+        if names and len(names) > 1:
+            filesystem = info.data.get("filesystem", "the file system")
+            raise ValueError(f"{len(names)} disks are listed, {filesystem} takes one; leave one in the list")
+        return names
+
+    @field_validator("filter")
+    @classmethod
+    def _list_or_filter(cls, value: Filter | None, info: ValidationInfo) -> Filter | None:
+        if "disk_list" in info.data:
+            names = info.data["disk_list"]
+            if names is not None and value is not None:
+                raise ValueError("disk-list is set too; keep one of the two")
+            if not names and not value:
+                raise ValueError("neither disk-list nor filter names a disk; set one of them")
+        return value
 
 
 class Answers(Section):
-    """A whole answer file that keeps all rules which need no machine."""
+    """A whole answer file."""
 
-    global_: GlobalSection = Field(alias="global")
-    network: Annotated[NetworkFromDhcp | NetworkFromAnswer, Field(discriminator="source")]
+    global_: Global
+    network: Network
     disk_setup: DiskSetup
+
+
+def render_schema() -> str:
+    """Give the JSON Schema of the answer file."""
+    return json.dumps(Answers.model_json_schema(by_alias=True), indent=2) + "\n"

@@ -33,7 +33,7 @@ KEYBOARDS: Final[dict[str, tuple[str, str]]] = {
     "fr-ca": ("ca", "fr-legacy"),
     "fr-ch": ("ch", "fr_nodeadkeys"),
     "hu": ("hu", ""),
-    "is": ("is", "nodeadkeys"),
+    "is": ("is", ""),  # the variant of the peer is not in Debian 13
     "it": ("it", "nodeadkeys"),
     "jp": ("jp", ""),
     "lt": ("lt", "std"),
