@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from filelock import FileLock
+from filelock import BaseFileLock, FileLock, Timeout
 
 from tests.vm.lab.accel import Accel, choose_accel
 from tests.vm.lab.bench import OUT, PROJECT, KeyPair, Lab, Shared
@@ -21,6 +21,7 @@ from tests.vm.lab.timings import Timing, Timings, collect_timings, render_timing
 
 _DISKS: Final = ("*.raw", "*.qcow2", "*.img")
 _RUN: Final = pytest.StashKey[str]()
+_LOCK: Final = pytest.StashKey[BaseFileLock]()
 _PASSED: Final = pytest.StashKey[bool]()
 
 
@@ -28,6 +29,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Name this test run, the same in all its workers, and begin with an empty folder of shared disks."""
     config.stash[_RUN] = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex
     if "PYTEST_XDIST_WORKER" not in os.environ and not config.option.collectonly:
+        OUT.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(OUT / "run.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            pytest.exit(f"{OUT}: another run of the VM tests is at work here; wait for its end", returncode=2)
+        config.stash[_LOCK] = lock
         shutil.rmtree(OUT / "shared", ignore_errors=True)
 
 
