@@ -48,6 +48,11 @@ class Build:
         return self.work / f"base-{self.profile}"
 
     @property
+    def layer(self) -> Path:
+        """Our own layer, as it is on the ISO of this profile."""
+        return self.work / f"layer-{self.profile}" / "slipway.squashfs"
+
+    @property
     def output(self) -> Path:
         """Folder that mkosi writes to: its tools tree stays there, the rest moves to `base`."""
         return self.work / "mkosi"
@@ -64,7 +69,7 @@ def run_build(build: Build) -> Path:
     stamp = Stamp(
         build.work / f"iso-{build.profile}.stamp",
         digest_inputs(inputs, build.profile, commit),
-        (iso, sums, manifest),
+        (iso, sums, manifest, build.layer),
     )
     if stamp.is_current():
         build.report.say(f"{iso.name} is up to date ({render_size(iso.stat().st_size)})")
@@ -75,7 +80,7 @@ def run_build(build: Build) -> Path:
     mkosi = _build_base(build)
     with build.report.step("Slipway's own layer"):
         release = make_release(build.runner, build.project, build.base / "root.manifest")
-        layer = make_layer(build.runner, mkosi, release, _fresh(build.work / "layer"), LEVELS[build.profile])
+        layer = make_layer(build.runner, mkosi, release, _fresh(build.layer.parent), LEVELS[build.profile])
     with build.report.step("ISO"):
         parts = Parts(build.base / "vmlinuz", build.base / "initrd.img", build.base / "filesystem.squashfs", layer,
                       build.base / "efi")  # fmt: skip

@@ -81,11 +81,12 @@ def make_iso(runner: Runner, mkosi: Mkosi, parts: Parts, *, version: str, work: 
 
 
 def render_sums(folder: Path) -> str:
-    """Give the SHA-256 sums of the files in a folder, as sha256sum(1) prints them."""
+    """Give the SHA-256 sums of the files in a folder and below it, as sha256sum(1) prints them."""
     lines = []
-    for path in sorted(folder.iterdir()):
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         with path.open("rb") as stream:
-            lines.append(f"{hashlib.file_digest(stream, 'sha256').hexdigest()}  {path.name}\n")
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        lines.append(f"{digest}  {path.relative_to(folder)}\n")
     return "".join(lines)
 
 
