@@ -9,15 +9,21 @@ TEST_ISO = out/slipway-$(VERSION)-test-amd64.iso
 VM_WORKERS ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: help iso venv vm test lint test-unit test-vm test-vm-all deps clean FORCE
+.PHONY: help iso netboot venv vm test lint test-unit test-vm test-vm-all deps clean FORCE
 
 help:
 	@sed -n 's/^## //p' Makefile
 
 ## make iso          out/slipway-<version>-amd64.iso (PROFILE=test: faster to make, larger)
+##                   ANSWER=FILE: a second one that carries this answer file, see docs/medium.md
 iso:
 	@image/deps.sh iso
-	@python3 -m image iso --profile $(PROFILE)
+	@python3 -m image iso --profile $(PROFILE) $(if $(ANSWER),--answer '$(subst ','\'',$(ANSWER))')
+
+## make netboot      out/netboot/, what a TFTP and an HTTP server give out, see docs/netboot.md
+netboot:
+	@image/deps.sh iso
+	@python3 -m image netboot --profile $(PROFILE)
 
 ## make vm           boot the ISO in QEMU with a blank disk; leave with Ctrl-a x
 vm: iso
@@ -41,7 +47,7 @@ test-unit: $(VENV)/ready
 
 $(TEST_ISO): FORCE
 	@image/deps.sh iso
-	@python3 -m image iso --profile test
+	@python3 -m image netboot --profile test
 FORCE:
 
 ## make test-vm-all  the whole matrix of VM tests
