@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from hostlib.files import read_if_there
@@ -13,6 +13,10 @@ from hostlib.probe.netlink import AF_INET, AF_INET6, DefaultRoute, routes_of
 
 LEASES = Path("run/systemd/netif/leases")
 """Where systemd-networkd keeps one lease file a link, named by the link's index. Relative to the root."""
+ANSWER_URL = 250
+ANSWER_FINGERPRINT = 251
+"""DHCP options of the private range, which systemd-networkd keeps as they came."""
+SHA256_BYTES = 32
 # With systemd-resolved, /etc/resolv.conf names only the stub on this machine.
 RESOLV_CONFS = (Path("run/systemd/resolve/resolv.conf"), Path("etc/resolv.conf"))
 
@@ -49,6 +53,7 @@ def parse_lease(text: str, nic: str) -> Lease:
     interface = ipaddress.IPv4Interface(f"{address}/{values.get('NETMASK', 32)}")
     domain = values.get("DOMAINNAME", "").strip(".")
     hostname, _, rest = values.get("HOSTNAME", "").strip(".").partition(".")
+    search = (name.strip(".") for name in values.get("DOMAIN_SEARCH_LIST", "").split())
     return Lease(
         nic=nic,
         address=str(interface),
@@ -56,7 +61,32 @@ def parse_lease(text: str, nic: str) -> Lease:
         dns=_addresses(values.get("DNS", "").split()),
         hostname=hostname,
         domain=domain or rest,
+        search=tuple(name for name in search if name),
+        answer_url=_option(values, ANSWER_URL, nic, parse_text_option),
+        answer_fingerprint=_option(values, ANSWER_FINGERPRINT, nic, parse_fingerprint_option),
     )
+
+
+def _option(values: Mapping[str, str], number: int, nic: str, parse: Callable[[str], str]) -> str:
+    """Give the text of a DHCP option; nothing, with a warning in the log, when it is no text."""
+    return attempt(f"DHCP option {number} of {nic}", parse, values.get(f"OPTION_{number}", "")) or ""
+
+
+def parse_text_option(digits: str) -> str:
+    """Read an option that systemd-networkd keeps as the hexadecimal digits of its bytes.
+
+    Some servers end a text with NUL. Raises ValueError unless it is printable ASCII.
+    """
+    text = bytes.fromhex(digits).rstrip(b"\0").decode("ascii")
+    if not text.isprintable():
+        raise ValueError(f"{text!r} is no line of printable text")
+    return text.strip()
+
+
+def parse_fingerprint_option(digits: str) -> str:
+    """Read a fingerprint: as a text, or as 32 bytes, which dnsmasq makes of `ab:cd:…`. Raises ValueError."""
+    data = bytes.fromhex(digits)
+    return data.hex() if len(data) == SHA256_BYTES else parse_text_option(digits)
 
 
 def _with_route(lease: Lease, routes: Sequence[DefaultRoute]) -> Lease:

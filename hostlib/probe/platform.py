@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from hostlib.files import read_if_there
+from hostlib.http import redact_url
 from hostlib.inventory import Cpu, Dmi, Firmware
+from hostlib.run import REDACTED
 from hostlib.sizes import KIB
 
 _DMI: Final = Path("sys/class/dmi/id")
@@ -68,5 +70,7 @@ def read_memory_bytes(root: Path = Path("/")) -> int:
 
 
 def read_kernel_cmdline(root: Path = Path("/")) -> str:
-    """Read the kernel command line."""
-    return read_if_there(root / "proc/cmdline") or ""
+    """Read the kernel command line, without the secrets that it may hold: inventories are passed on."""
+    text = read_if_there(root / "proc/cmdline") or ""
+    text = re.sub(r"(slipway\.answer-token=)\S+", rf"\1{REDACTED}", text)
+    return re.sub(r"(?<=slipway\.answer=)\S+", lambda found: redact_url(found[0]), text)

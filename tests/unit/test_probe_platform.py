@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,15 @@ def test_a_recorded_machine(tmp_path: Path) -> None:
     assert read_memory_bytes(tmp_path) == 1965668 * 1024
     assert read_kernel_cmdline(tmp_path) == "boot=live slipway.mode=auto"
     assert read_cpu(tmp_path).virtualisation == "svm"
+
+
+def test_the_command_line_is_read_without_its_secrets(tmp_path: Path) -> None:
+    line = "a slipway.answer-token=name:s3cret slipway.answer=https://user:pw@h/?key=s3cret b"
+    write(tmp_path, "proc/cmdline", line)
+    found = read_kernel_cmdline(tmp_path)
+    assert found.startswith("a slipway.answer-token=<redacted> slipway.answer=https://")
+    assert found.endswith(" b")
+    assert not {"s3cret", "pw"} & set(re.split(r"[^a-z0-9]", found))
 
 
 def test_memory_that_cannot_be_read_is_not_taken_for_none(tmp_path: Path) -> None:
