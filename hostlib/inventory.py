@@ -97,6 +97,12 @@ class Lease(Record):
     dns: tuple[str, ...] = ()
     hostname: str = ""
     domain: str = ""
+    search: tuple[str, ...] = ()
+    """Domains to look up names in (option 119)."""
+    answer_url: str = ""
+    """Option 250: where this machine's answer file is."""
+    answer_fingerprint: str = ""
+    """Option 251: SHA-256 fingerprint of that server's certificate, as it was given."""
 
 
 class Firmware(Record):

@@ -1,8 +1,9 @@
-"""Finds the answer file: on a volume with an agreed label, or at the root of the live medium."""
+"""Finds the answer file on volumes with an agreed label, and reads answer files."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,7 @@ class Volume:
     """A file system that may hold an answer."""
 
     device: str
-    """Its /dev/disk/by-id path, where udev gave one."""
+    """Its /dev/disk/by-id path, where udev gave one that no other has."""
     type: str
     label: str
 
@@ -56,17 +57,20 @@ def parse_volumes(text: str, labels: tuple[str, ...] = LABELS) -> list[Volume]:
     that was added to the stick counts. Raises ValueError.
     """
     wanted = {label.casefold() for label in labels}
+    disks = json.loads(text)["blockdevices"]
+    links = Counter(node.get("id-link") for disk in disks for node in _nodes(disk))
     found: dict[str, Volume] = {}
-    for disk in json.loads(text)["blockdevices"]:
+    for disk in disks:
         nodes = list(_nodes(disk))
         is_medium = any(str(MEDIUM) in (node.get("mountpoints") or []) for node in nodes)
         for node in nodes:
             link = node.get("id-link")
-            device = f"/dev/disk/by-id/{link}" if link else node["name"]
+            # Cheap sticks share a serial number; the link then leads to one of them alone.
+            device = f"/dev/disk/by-id/{link}" if link and links[link] == 1 else node["name"]
             volume = Volume(device, node.get("fstype") or "", node.get("label") or "")
             own = is_medium and volume.type == "iso9660"
             if volume.label.casefold() in wanted and not own:
-                found[volume.device] = volume
+                found[node["name"]] = volume
     return list(found.values())
 
 
@@ -76,21 +80,14 @@ def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from _nodes(child)
 
 
-def find_answer(
-    runner: Runner, wanted: str = "", *, warn: Callable[[str], None], medium: Path = MEDIUM
-) -> Answer | None:
-    """Give the answer of this machine, or None when there is none.
+def find_on_volumes(runner: Runner, labels: tuple[str, ...], *, warn: Callable[[str], None]) -> Answer | None:
+    """Give the answer on the volumes with one of `labels`, or None when there is none.
 
-    `wanted` is the value of `slipway.answer`: empty looks everywhere, `medium` only on the live medium,
-    `label:NAME` only on volumes of that label. `warn` is told of a volume with the label but without an
-    answer. Raises UserError when answers differ, one cannot be read, or `wanted` asks for something else.
+    `warn` is told of a volume with the label but without an answer. Raises UserError when answers differ or one
+    cannot be read, CommandError when the volumes cannot be listed.
     """
-    answers = []
-    if wanted in {"", "medium"} and (medium / ANSWER).is_file():
-        answers.append(read_answer(medium / ANSWER, f"{ANSWER} on the live medium"))
-    if wanted != "medium":
-        volumes = parse_volumes(runner.run(LSBLK).stdout, parse_wanted_labels(wanted))
-        answers += [answer for volume in volumes if (answer := _read_volume(runner, volume, warn))]
+    volumes = parse_volumes(runner.run(LSBLK).stdout, labels)
+    answers = [answer for volume in volumes if (answer := _read_volume(runner, volume, warn))]
     if len({answer.text for answer in answers}) > 1:
         sources = " and ".join(answer.source for answer in answers)
         raise UserError(
@@ -99,31 +96,26 @@ def find_answer(
     return answers[0] if answers else None
 
 
-def parse_wanted_labels(wanted: str) -> tuple[str, ...]:
-    """Give the labels to look for. Raises UserError for a `slipway.answer` that cannot be followed."""
-    if not wanted:
-        return LABELS
-    kind, _, name = wanted.partition(":")
-    if kind != "label" or not name:
-        what = f"{wanted!r} is neither `medium` nor `label:NAME`"
-        raise UserError(Problem("slipway.answer", what, "correct the kernel command line"))
-    return (name,)
-
-
 def read_answer(path: Path, source: str) -> Answer:
     """Read an answer file of at most 1 MiB. Raises UserError."""
     try:
         with path.open("rb") as stream:
             data = stream.read(LIMIT_BYTES + 1)
-        if len(data) > LIMIT_BYTES:
-            what = f"the file is larger than {render_size(LIMIT_BYTES)}"
-            raise UserError(Problem(source, what, "this is no answer file; put the right one there"))
+    except OSError as error:
+        problem = Problem(source, f"cannot be read: {error.strerror}", "check the path and the medium")
+        raise UserError(problem) from error
+    if len(data) > LIMIT_BYTES:
+        what = f"the file is larger than {render_size(LIMIT_BYTES)}"
+        raise UserError(Problem(source, what, "this is no answer file; put the right one there"))
+    return parse_answer_text(data, source)
+
+
+def parse_answer_text(data: bytes, source: str) -> Answer:
+    """Give the text of an answer file; a byte order mark is allowed. Raises UserError."""
+    try:
         return Answer(data.decode("utf-8-sig"), source)
     except UnicodeDecodeError as error:
         problem = Problem(source, f"byte {error.start} is not UTF-8", "save the file as UTF-8")
-        raise UserError(problem) from error
-    except OSError as error:
-        problem = Problem(source, f"cannot be read: {error.strerror}", "check the path and the medium")
         raise UserError(problem) from error
 
 

@@ -202,10 +202,33 @@ CLIENTID=ffb6220feb0002
             "ADDRESS=10.0.2.15\nNETMASK=255.0.0.0\nHOSTNAME=node7.other.test\nDOMAINNAME=example.test\nDNS=0.0.0.0\n",
             Lease(nic="eno1", address="10.0.2.15/8", hostname="node7", domain="example.test"),
         ),
+        (
+            f"ADDRESS=10.0.2.15\nDOMAIN_SEARCH_LIST=a.test b.test.\nOPTION_250={b'http://a/b'.hex()}\n"
+            f"OPTION_251={b'AB:cd'.hex()}00\nOPTION_252=zz\n",
+            Lease(
+                nic="eno1",
+                address="10.0.2.15/32",
+                search=("a.test", "b.test"),
+                answer_url="http://a/b",
+                answer_fingerprint="AB:cd",
+            ),
+        ),
+        # dnsmasq makes bytes of `ab:cd:…`.
+        (
+            f"ADDRESS=10.0.2.15\nOPTION_251={'ab' * 32}\n",
+            Lease(nic="eno1", address="10.0.2.15/32", answer_fingerprint="ab" * 32),
+        ),
     ],
 )
 def test_lease(text: str, expected: Lease) -> None:
     assert parse_lease(text, "eno1") == expected
+
+
+@pytest.mark.parametrize("data", [b"http://\xe4/", b"http://a/\n", b"\0http://a/", b"http://a/\x1b[2J"])
+def test_an_option_that_is_no_text_is_left_out(data: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    lease = parse_lease(f"ADDRESS=10.0.2.15\nOPTION_250={data.hex()}\n", "eno1")
+    assert lease == Lease(nic="eno1", address="10.0.2.15/32")
+    assert caplog.text.count("DHCP option 250 of eno1: cannot be read") == 1
 
 
 @pytest.mark.parametrize("text", ["", "ADDRESS=\n", "ADDRESS=10.0.2.999\nNETMASK=255.0.0.0\n"])

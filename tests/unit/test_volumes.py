@@ -6,7 +6,7 @@ import pytest
 
 from hostlib.errors import UserError
 from installer import volumes
-from installer.volumes import LIMIT_BYTES, Volume, find_answer, parse_volumes, read_answer
+from installer.volumes import LABELS, LIMIT_BYTES, Volume, find_on_volumes, parse_volumes, read_answer
 from tests.unit.installer_fakes import FakeRunner
 
 
@@ -55,6 +55,14 @@ STICK = node(
             lsblk(node("sdc", "vfat", "SLIPWAY", **{"id-link": "usb-Stick_1-0:0"})),
             [Volume("/dev/disk/by-id/usb-Stick_1-0:0", "vfat", "SLIPWAY")],
         ),
+        # Two sticks with one serial number: the link leads to one of them alone.
+        (
+            lsblk(
+                node("sdc", "vfat", "SLIPWAY", **{"id-link": "usb-Stick_1-0:0"}),
+                node("sdd", "vfat", "SLIPWAY", **{"id-link": "usb-Stick_1-0:0"}),
+            ),
+            [Volume("/dev/sdc", "vfat", "SLIPWAY"), Volume("/dev/sdd", "vfat", "SLIPWAY")],
+        ),
     ],
 )  # fmt: skip
 def test_parse_volumes(text: str, expected: list[Volume]) -> None:
@@ -62,11 +70,9 @@ def test_parse_volumes(text: str, expected: list[Volume]) -> None:
 
 
 class Machine:
-    """Volumes with files, mounted one at a time, and a medium."""
+    """Volumes with files, mounted one at a time."""
 
     def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.medium = tmp_path / "medium"
-        self.medium.mkdir()
         self.point = tmp_path / "answer"
         monkeypatch.setattr(volumes, "MOUNT_POINT", self.point)
         self.warnings: list[str] = []
@@ -87,8 +93,8 @@ class Machine:
         elif words[0] == "umount":
             (self.point / "answer.toml").unlink(missing_ok=True)
 
-    def find(self, wanted: str = "") -> volumes.Answer | None:
-        return find_answer(self.runner, wanted, warn=self.warnings.append, medium=self.medium)
+    def find(self, *labels: str) -> volumes.Answer | None:
+        return find_on_volumes(self.runner, labels or LABELS, warn=self.warnings.append)
 
 
 @pytest.fixture
@@ -128,15 +134,10 @@ def test_without_any_answer_there_is_none(machine: Machine) -> None:
     ]
 
 
-def test_the_medium_holds_an_answer_too(machine: Machine) -> None:
-    (machine.medium / "answer.toml").write_text("a = 1")
-    assert machine.find() == volumes.Answer("a = 1", "answer.toml on the live medium")
-
-
 def test_the_same_answer_twice_is_no_problem(machine: Machine) -> None:
-    (machine.medium / "answer.toml").write_text("a = 1")
     machine.attach("sdc", "a = 1")
-    assert machine.find() is not None
+    machine.attach("sdd", "a = 1")
+    assert machine.find() == volumes.Answer("a = 1", "answer.toml on /dev/sdc (SLIPWAY)")
 
 
 def test_different_answers_are_both_named(machine: Machine) -> None:
@@ -150,18 +151,10 @@ def test_different_answers_are_both_named(machine: Machine) -> None:
         machine.find()
 
 
-def test_the_kernel_command_line_narrows_the_search(machine: Machine) -> None:
-    (machine.medium / "answer.toml").write_text("m")
+def test_another_label(machine: Machine) -> None:
     machine.attach("sdc", "v")
     machine.attach("sdd", "rack", label="RACK7")
-    on_medium, on_label = machine.find("medium"), machine.find("label:rack7")
-    assert on_medium is not None
-    assert on_label is not None
-    assert (on_medium.text, on_label.text) == ("m", "rack")
-    with pytest.raises(
-        UserError, match=r"slipway\.answer: 'http://a/b' is neither `medium` nor `label:NAME`"
-    ):
-        machine.find("http://a/b")
+    assert machine.find("rack7") == volumes.Answer("rack", "answer.toml on /dev/sdd (RACK7)")
 
 
 def test_a_volume_that_cannot_be_mounted_is_named(machine: Machine) -> None:

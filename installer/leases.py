@@ -1,0 +1,89 @@
+"""Waits for DHCP, and gives the C library the name servers that DHCP named."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from hostlib.errors import CommandError
+from hostlib.files import read_if_there, write_atomic
+from hostlib.inventory import Inventory, Lease
+from hostlib.probe import read_inventory
+from hostlib.run import Runner
+
+LOG = logging.getLogger("slipway.leases")
+LEASE_SECONDS: Final = 30
+WAIT_ONLINE: Final = "/usr/lib/systemd/systemd-networkd-wait-online"
+RESOLV_CONF: Final = Path("/etc/resolv.conf")
+NAMESERVERS: Final = 3
+"""MAXNS of the C library; it ignores more."""
+
+
+def wait_for_leases(
+    runner: Runner, inventory: Inventory, say: Callable[[str], None], seconds: int = LEASE_SECONDS
+) -> Inventory:
+    """Wait for DHCP where that can help, for `seconds` each time; give the machine as it is then."""
+    if not inventory.leases:
+        say(f"waiting for DHCP, at most {seconds} s\n")
+        inventory = wait_for_lease(runner, inventory, ["--any"], seconds)
+    leased = {lease.nic for lease in inventory.leases if not lease.gateway}
+    waiting = [nic.name for nic in inventory.nics if nic.physical and nic.link and nic.name not in leased]
+    if leased and waiting and not any(lease.gateway for lease in inventory.leases):
+        # What came first may be the network of a BMC or of a storage system.
+        say(f"no gateway by DHCP yet; waiting for {', '.join(waiting)}, at most {seconds} s\n")
+        inventory = wait_for_lease(runner, inventory, [], seconds)
+    return inventory
+
+
+def wait_for_lease(
+    runner: Runner, inventory: Inventory, which: Sequence[str], seconds: int = LEASE_SECONDS
+) -> Inventory:
+    """Wait for addresses, at most `seconds`; give the machine as it is then.
+
+    `which` is `--any` to wait for one interface, nothing to wait for all that have a link.
+    """
+    physical = [nic for nic in inventory.nics if nic.physical]
+    nics = [nic for nic in physical if nic.link] or physical
+    if not nics:
+        return inventory
+    options = ("--quiet", *which, "--operational-state=routable", f"--timeout={seconds}")
+    interfaces = (f"--interface={nic.name}" for nic in nics)
+    try:
+        runner.run([WAIT_ONLINE, *options, *interfaces], ok=(0, 1), timeout_seconds=seconds + 10)
+    except CommandError as error:
+        LOG.warning("the network cannot be waited for: %s", error)
+    return read_inventory(runner)
+
+
+def domains_of(leases: Iterable[Lease]) -> tuple[str, ...]:
+    """Give the search domains of leases, each once, in the order of the leases."""
+    names = (name for lease in leases for name in (lease.domain, *lease.search) if name)
+    return tuple(dict.fromkeys(names))
+
+
+def render_resolv_conf(leases: Sequence[Lease]) -> str:
+    """Give the resolv.conf(5) of the live system; empty when no lease names a server."""
+    servers = dict.fromkeys(server for lease in leases for server in lease.dns)
+    if not servers:
+        return ""
+    lines = [f"nameserver {server}" for server in list(servers)[:NAMESERVERS]]
+    domains = " ".join(domains_of(leases))
+    lines += [f"search {domains}"] if domains else []
+    # The C library's own limits, 5 s and two rounds for each server, outlast those of a request.
+    return "\n".join([*lines, "options timeout:3 attempts:2", ""])
+
+
+def apply_resolver(inventory: Inventory, path: Path = RESOLV_CONF) -> None:
+    """Let this system look up names: write the servers of the leases where no file names any.
+
+    What somebody else has put there stays. A file that cannot be written is a warning: addresses work without.
+    """
+    text = render_resolv_conf(inventory.leases)
+    if not text or read_if_there(path):
+        return
+    try:
+        write_atomic(path, text)
+    except OSError as error:
+        LOG.warning("%s: cannot be written: %s; names cannot be looked up", path, error.strerror)
