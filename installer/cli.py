@@ -20,7 +20,7 @@ from hostlib.release import read_release, render_release
 from hostlib.run import SystemRunner
 from installer.answers import Answers, parse_answers, render_schema
 from installer.config import InstallConfig
-from installer.resolve import resolve
+from installer.resolve import check_answers, resolve
 from installer.steps.base import Preview
 from installer.volumes import read_answer
 
@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     which = install.add_mutually_exclusive_group(required=True)
     which.add_argument("answer", type=Path, nargs="?")
     which.add_argument(
-        "--auto", action="store_true", help="find the answer on the medium or a labelled volume"
+        "--auto", action="store_true", help="find the answer as the live system does when it starts"
     )
     add("tui", _tui, "start the interactive installer")
     add("live", _live, "do what the kernel command line says (run by the live system)")
@@ -144,19 +144,25 @@ def _check(options: argparse.Namespace) -> int:
 
 def _validate(options: argparse.Namespace) -> int:
     answers = _read_answers(options.answer)
-    resolved = answers if options.inventory is None else resolve(answers, _read_machine(options.inventory))
+    if options.inventory is None:
+        check_answers(answers)
+    resolved = answers if options.inventory is None else _resolve(answers, options.inventory)
     print(resolved.model_dump_json(by_alias=True, indent=2))
     return ExitStatus.DONE
 
 
-def _resolve(options: argparse.Namespace) -> InstallConfig:
-    return resolve(_read_answers(options.answer), _read_machine(options.inventory))
+def _resolve(answers: Answers, inventory: Path | None) -> InstallConfig:
+    config = resolve(answers, _read_machine(inventory))
+    for warning in config.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return config
 
 
 def _plan(options: argparse.Namespace) -> int:
     from installer.plan import plan_install  # noqa: PLC0415 - the steps import templates that other verbs do not need
 
-    for number, step in enumerate(plan_install(_resolve(options)), start=1):
+    config = _resolve(_read_answers(options.answer), options.inventory)
+    for number, step in enumerate(plan_install(config), start=1):
         print(f"{number}. {step.name}")
         for preview in step.describe():
             print(_render_preview(preview))

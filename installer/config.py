@@ -40,6 +40,31 @@ class Layout(Record):
     metadata_bytes: int
 
 
+class Endpoint(Record):
+    """Something that is reached over HTTP(S)."""
+
+    url: str
+    cert_fingerprint: str = ""
+    """SHA-256 of the certificate as 64 hex digits; empty: the certificate must be one that the system trusts."""
+    auth_token: SecretStr | None = None
+
+
+class ReportTarget(Record):
+    """Where the course of the installation is reported to."""
+
+    endpoint: Endpoint
+    events: tuple[str, ...]
+
+
+class FirstBootHook(Record):
+    """A program that runs once on the finished node."""
+
+    source: Literal["from-iso", "from-url"]
+    ordering: Literal["before-network", "network-online", "fully-up"]
+    endpoint: Endpoint | None
+    """Where it is fetched from; None with `from-iso`."""
+
+
 class InstallConfig(Record):
     """A resolved installation. `plan.plan_install` turns it into steps."""
 
@@ -66,6 +91,13 @@ class InstallConfig(Record):
     """Kernel parameters carried from the live system to the node."""
     reboot_mode: Literal["reboot", "power-off"] = "reboot"
     reboot_on_error: bool = False
+    on_existing: Literal["rename", "refuse", "wipe"] = "rename"
+    """What becomes of what is on the disks; the guard before the first write reads it."""
+    first_boot: FirstBootHook | None = None
+    webhook: Endpoint | None = None
+    report: ReportTarget | None = None
+    warnings: tuple[str, ...] = ()
+    """What an administrator should know about the answers on this machine; stops nothing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from hostlib.errors import Problem, UserError
 from hostlib.sizes import GIB, KIB, MIB, align_down, render_size
-from installer.answers.model import LvmOptions
+from installer.answers.disks import LvmOptions
 from installer.config import Layout
 
 EXTENT_BYTES: Final = 4 * MIB

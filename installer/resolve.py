@@ -11,11 +11,12 @@ from hostlib.checks import MINIMUM_TARGET_BYTES, blocking_problems, check_target
 from hostlib.errors import CheckBlocksError, Problem, UserError
 from hostlib.inventory import Disk, Inventory
 from hostlib.netconfig import NetworkConfig
-from installer.answers import Answers
-from installer.config import DiskTarget, InstallConfig, Layout
+from installer.answers import Answers, DiskSetup, FirstBoot, LvmOptions, Report, Webhook
+from installer.answers.disks import uncarried
+from installer.config import DiskTarget, Endpoint, FirstBootHook, InstallConfig, Layout, ReportTarget
 from installer.layout import plan_layout
-from installer.resolve_disk import choose_disk
-from installer.resolve_network import resolve_fqdn, resolve_network
+from installer.resolve_disk import choose_disk, choose_disks
+from installer.resolve_network import resolve_fqdn, resolve_network, warn_of_names
 
 VG: Final = "pve"
 # What the live system, its boot loader or its network boot put on the command line: live-boot's own parameters
@@ -38,7 +39,7 @@ def resolve(answers: Answers, inventory: Inventory) -> InstallConfig:
     stand against it.
     """
     problems: list[Problem] = []
-    disk = _collect(problems, lambda: choose_disk(answers.disk_setup, inventory))
+    disk = _disk(answers.disk_setup, inventory, problems)
     findings = run_checks(inventory)
     layout = None
     if disk is not None:
@@ -53,6 +54,21 @@ def resolve(answers: Answers, inventory: Inventory) -> InstallConfig:
     if blocking or disk is None or layout is None or fqdn is None or network is None:
         raise CheckBlocksError(blocking)
     return _config(answers, inventory, disk, layout, fqdn, network)
+
+
+def check_answers(answers: Answers) -> None:
+    """Raise UserError for what no machine can make right: a root file system that this image does not carry."""
+    if problem := uncarried(answers.disk_setup.filesystem):
+        raise UserError(problem)
+
+
+def _disk(setup: DiskSetup, inventory: Inventory, problems: list[Problem]) -> Disk | None:
+    """Give the disk to install on, or None when there is none; what stands against it goes to `problems`."""
+    if problem := uncarried(setup.filesystem):
+        _collect(problems, lambda: choose_disks(setup, inventory))
+        problems.append(problem)
+        return None
+    return _collect(problems, lambda: choose_disk(setup, inventory))
 
 
 def _collect(problems: list[Problem], decide: Callable[[], T]) -> T | None:
@@ -70,7 +86,8 @@ def _config(  # noqa: PLR0917 - one parameter a decision
     settings = answers.global_
     return InstallConfig(
         target=_target(disk),
-        filesystem=answers.disk_setup.filesystem,
+        # `check_answers` and `resolve` let no other through.
+        filesystem="xfs" if answers.disk_setup.filesystem == "xfs" else "ext4",
         layout=layout,
         rename_vgs=plan_renames(inventory, disk),
         fqdn=fqdn,
@@ -87,7 +104,33 @@ def _config(  # noqa: PLR0917 - one parameter a decision
         kernel_args=parse_kernel_args(inventory.kernel_cmdline),
         reboot_mode=settings.reboot_mode,
         reboot_on_error=settings.reboot_on_error,
+        on_existing=answers.disk_setup.on_existing,
+        first_boot=_first_boot(answers.first_boot),
+        webhook=_endpoint(answers.post_installation_webhook),
+        report=_report(answers.report),
+        warnings=tuple(warn_of_names(answers.network, inventory)),
     )
+
+
+def _endpoint(target: Webhook | Report | None) -> Endpoint | None:
+    if target is None:
+        return None
+    fingerprint = target.cert_fingerprint or ""
+    return Endpoint(url=target.url, cert_fingerprint=fingerprint, auth_token=target.auth_token)
+
+
+def _report(report: Report | None) -> ReportTarget | None:
+    endpoint = _endpoint(report)
+    return ReportTarget(endpoint=endpoint, events=report.events) if report and endpoint else None
+
+
+def _first_boot(hook: FirstBoot | None) -> FirstBootHook | None:
+    if hook is None:
+        return None
+    endpoint = None
+    if hook.source == "from-url" and hook.url:
+        endpoint = Endpoint(url=hook.url, cert_fingerprint=hook.cert_fingerprint or "")
+    return FirstBootHook(source=hook.source, ordering=hook.ordering, endpoint=endpoint)
 
 
 def parse_kernel_args(cmdline: str) -> tuple[str, ...]:
@@ -116,7 +159,7 @@ def _layout(answers: Answers, inventory: Inventory, disk: Disk, problems: list[P
     if disk.size_bytes < MINIMUM_TARGET_BYTES:
         # A check says so, and no answer helps.
         return None
-    options = answers.disk_setup.lvm
+    options = answers.disk_setup.lvm or LvmOptions()
     sizes = (disk.size_bytes, disk.logical_sector_bytes, inventory.memory_bytes)
     return _collect(problems, lambda: plan_layout(*sizes, options))
 

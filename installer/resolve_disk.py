@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import difflib
+import json
+import re
 from collections.abc import Iterable
+from typing import Final
 
 from hostlib.errors import Problem, UserError
 from hostlib.inventory import Disk, Inventory
 from hostlib.sizes import render_size
-from installer.answers import DiskSetup
-from installer.answers.values import quote
-from installer.match import match_filter, render_patterns
+from installer.answers import DiskSetup, Match
+from installer.answers.disks import check_count
+from installer.match import match_filter, match_size, match_text, quote, render_patterns
+
+# What a BMC shows as a disk: its media drives, and the folders of its own. Not "Virtual Disk", as hypervisors and
+# RAID controllers call theirs.
+VIRTUAL_MEDIA: Final = re.compile(
+    r"\b(virtual[ -]?(floppy|cd-?rom|cd|dvd|media|hdisk|usb)\d*|(cimc|kvm)-mapped|vhdd|ami|idrac|lcdrive|ilo"
+    r"|oemdrv|secupd)\b",
+    re.IGNORECASE,
+)
 
 
 def render_disk(disk: Disk) -> str:
@@ -23,7 +34,44 @@ def choose_disk(setup: DiskSetup, inventory: Inventory) -> Disk:
     """Give the one disk that the answers mean. Raises UserError when it is none or more than one."""
     if setup.disk_list:
         return _named(setup.disk_list[0], inventory)
-    return _filtered(setup, inventory)
+    return _matched(setup.match, inventory, setup.filesystem) if setup.match else _filtered(setup, inventory)
+
+
+def choose_disks(setup: DiskSetup, inventory: Inventory) -> list[Disk]:
+    """Give the disks for a RAID level. Raises UserError when they are not there or of a wrong number."""
+    if setup.disk_list:
+        return _all_named(setup.disk_list, inventory)
+    fitting = _fitting(setup, inventory)
+    found = [disk for disk in fitting if not _only_by_name(disk)]
+    where, wanted = _wish(setup)
+    if not found:
+        raise UserError(_nothing_fits(where, wanted, fitting, inventory))
+    if setup.match and setup.match.count not in {None, len(found)}:
+        raise UserError(_wrong_count(setup.match, wanted, found))
+    try:
+        check_count(setup.filesystem, setup.raid, len(found))
+    except ValueError as error:
+        what, _, todo = str(error).rpartition("; ")
+        raise UserError(Problem(where, f"{what}: {_list(found)}", todo)) from None
+    return found
+
+
+def _all_named(names: Iterable[str], inventory: Inventory) -> list[Disk]:
+    problems: list[Problem] = []
+    found: list[Disk] = []
+    for name in names:
+        try:
+            disk = _named(name, inventory)
+        except UserError as error:
+            problems += error.problems
+            continue
+        if disk in found:
+            what = f"{quote(name)} is a disk that is listed by another name too: {render_disk(disk)}"
+            problems.append(Problem("disk-setup.disk-list", what, "list each disk once"))
+        found.append(disk)
+    if problems:
+        raise UserError(problems)
+    return found
 
 
 def _names(disk: Disk) -> set[str]:
@@ -48,21 +96,82 @@ def _named(name: str, inventory: Inventory) -> Disk:
 
 
 def _filtered(setup: DiskSetup, inventory: Inventory) -> Disk:
-    where = "disk-setup.filter"
-    patterns = setup.filter or {}
-    fitting = [d for d in _candidates(inventory) if match_filter(d.udev, patterns, setup.filter_match)]
-    found = [disk for disk in fitting if not disk.removable and disk.bus != "usb"]
+    fitting = _fitting(setup, inventory)
+    found = [disk for disk in fitting if not _only_by_name(disk)]
     if len(found) == 1:
         return found[0]
-    if found:
-        what = f"{len(found)} disks fit {render_patterns(patterns)}, {setup.filesystem} takes one: {_list(found)}"
-        todo = "add a property that only one of them has, such as ID_SERIAL"
-    elif fitting:
-        what = f"only removable or USB disks fit {render_patterns(patterns)}: {_list(fitting)}"
-        todo = "name the disk in disk-list if it is meant"
-    else:
-        what, todo = f"no disk fits {render_patterns(patterns)}", _choose_from(inventory)
-    raise UserError(Problem(where, what, todo))
+    where, wanted = _wish(setup)
+    if not found:
+        raise UserError(_nothing_fits(where, wanted, fitting, inventory))
+    what = f"{len(found)} disks fit {wanted}, {setup.filesystem} takes one: {_list(found)}"
+    raise UserError(Problem(where, what, "add a property that only one of them has, such as ID_SERIAL"))
+
+
+def _matched(match: Match, inventory: Inventory, filesystem: str) -> Disk:
+    """Give the one disk that fits, or the one that `order` puts first."""
+    fitting = [disk for disk in _candidates(inventory) if fits_match(disk, match)]
+    found = [disk for disk in fitting if not _only_by_name(disk)]
+    wanted = _render_match(match)
+    if not found:
+        raise UserError(_nothing_fits("disk-setup.match", wanted, fitting, inventory))
+    if match.count not in {None, len(found)}:
+        raise UserError(_wrong_count(match, wanted, found))
+    if match.order:
+        end = (min if match.order == "smallest" else max)(disk.size_bytes for disk in found)
+        found = [disk for disk in found if disk.size_bytes == end]
+        wanted = f"{wanted} and are the {match.order}" if len(found) > 1 else wanted
+    if len(found) == 1:
+        return found[0]
+    what = f"{len(found)} disks fit {wanted}, {filesystem} takes one: {_list(found)}"
+    raise UserError(Problem("disk-setup.match", what, "add what only one of them has, such as its serial"))
+
+
+def fits_match(disk: Disk, match: Match) -> bool:
+    """Tell whether a disk is like the answers say, `order` and `count` aside."""
+    texts = ((match.model, disk.model), (match.serial, disk.serial), (match.wwn, disk.wwn))
+    return (
+        all(pattern is None or match_text(text, pattern) for pattern, text in texts)
+        and match.bus in {None, disk.bus}
+        and match.rotational in {None, disk.rotational}
+        and (match.size is None or match_size(disk.size_bytes, match.size))
+    )
+
+
+def _fitting(setup: DiskSetup, inventory: Inventory) -> list[Disk]:
+    if setup.match:
+        return [disk for disk in _candidates(inventory) if fits_match(disk, setup.match)]
+    patterns = setup.filter or {}
+    return [d for d in _candidates(inventory) if match_filter(d.udev, patterns, setup.filter_match)]
+
+
+def _wish(setup: DiskSetup) -> tuple[str, str]:
+    """Give the place in the answer file and what stands there."""
+    if setup.match:
+        return "disk-setup.match", _render_match(setup.match)
+    return "disk-setup.filter", render_patterns(setup.filter or {})
+
+
+def _render_match(match: Match) -> str:
+    wishes = match.model_dump(exclude_none=True, exclude={"order", "count"})
+    return ", ".join(f"{key} = {json.dumps(value)}" for key, value in wishes.items()) or "the match"
+
+
+def _nothing_fits(where: str, wanted: str, fitting: list[Disk], inventory: Inventory) -> Problem:
+    if fitting:
+        what = f"only removable, USB or virtual media disks fit {wanted}: {_list(fitting)}"
+        return Problem(where, what, "name the disk in disk-list if it is meant")
+    return Problem(where, f"no disk fits {wanted}", _choose_from(inventory))
+
+
+def _wrong_count(match: Match, wanted: str, found: list[Disk]) -> Problem:
+    what = f"{len(found)} disks fit {wanted}, count says {match.count}: {_list(found)}"
+    return Problem("disk-setup.match", what, "correct count, or say more of the disk")
+
+
+def _only_by_name(disk: Disk) -> bool:
+    """Tell whether a disk is taken only when it is named: one that may be gone tomorrow."""
+    identity = f"{disk.udev.get('ID_VENDOR', '')} {disk.model}".replace("_", " ")
+    return disk.removable or disk.bus == "usb" or not disk.size_bytes or bool(VIRTUAL_MEDIA.search(identity))
 
 
 def _candidates(inventory: Inventory) -> list[Disk]:

@@ -10,6 +10,8 @@ from hostlib.errors import Problem, UserError
 from hostlib.inventory import Inventory, Lease, Nic
 from hostlib.netconfig import NetworkConfig
 from installer.answers import Answers, Network
+from installer.answers.advice import KERNEL_NAME
+from installer.answers.model import Pinning
 from installer.answers.values import check_fqdn
 from installer.match import match_filter, render_patterns
 
@@ -72,9 +74,33 @@ def _names(network: Network, inventory: Inventory) -> dict[str, str]:
     if shared := [nic.name for nic in physical if count[nic.mac] > 1]:
         what = f"{', '.join(shared)} have one MAC address, so none of them can be told by it"
         raise UserError(Problem("network.interface-name-pinning", what, "turn it off: enabled = false"))
+    _refuse_kernel_names(pinning, physical)
     taken = set(pinning.mapping.values())
     free = (name for number in itertools.count() if (name := f"nic{number}") not in taken)
     return {nic.mac: pinning.mapping.get(nic.mac.lower()) or next(free) for nic in physical}
+
+
+def _refuse_kernel_names(pinning: Pinning, physical: list[Nic]) -> None:
+    """Raise UserError for names that the kernel may just have given to another card when udev wants to set them."""
+    macs = {nic.mac.lower() for nic in physical}
+    names = [name for mac, name in pinning.mapping.items() if mac in macs and KERNEL_NAME.fullmatch(name)]
+    if names and len(physical) > 1:
+        what = f"the kernel gives out {', '.join(names)} itself, and this machine has {len(physical)} cards"
+        todo = "use other names, such as 'lan0': else a card can lose its name at a start, and the node its network"
+        raise UserError(Problem("network.interface-name-pinning.mapping", what, todo))
+
+
+def warn_of_names(network: Network, inventory: Inventory) -> list[str]:
+    """Give warnings about pinned names of cards that this machine does not have."""
+    pinning = network.interface_name_pinning
+    if pinning is None or not pinning.enabled:
+        return []
+    macs = {nic.mac.lower() for nic in inventory.nics if nic.physical}
+    return [
+        f"network.interface-name-pinning.mapping.{mac}: this machine has no such card, '{name}' is not used"
+        for mac, name in pinning.mapping.items()
+        if mac not in macs
+    ]
 
 
 def _leased(inventory: Inventory) -> list[tuple[Nic, Lease]]:

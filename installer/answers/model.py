@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     SecretStr,
@@ -21,7 +18,11 @@ from pydantic import (
     field_validator,
 )
 
+from installer.answers.disks import DiskSetup
+from installer.answers.section import Filter, Fingerprint, Section, Url
+from installer.answers.ssh_keys import check_ssh_keys
 from installer.answers.tables import KEYBOARDS
+from installer.answers.urls import check_token
 from installer.answers.values import (
     check_cidr,
     check_country,
@@ -35,29 +36,13 @@ from installer.answers.values import (
     check_mail,
     check_mapping,
     check_password,
-    check_ssh_key,
     check_timezone,
+    is_locked,
 )
 
-MAX_GIB: Final = 2**30
-"""1 EiB: sizes above are slips, and too large to reckon with."""
+Event = Literal["started", "phase", "succeeded", "failed"]
+EVENTS: Final[tuple[Event, ...]] = ("started", "phase", "succeeded", "failed")
 T = TypeVar("T")
-
-
-def _to_kebab(name: str) -> str:
-    return name.rstrip("_").replace("_", "-")
-
-
-class Section(BaseModel):
-    """Base of the sections: kebab-case keys, nothing unknown, never changed.
-
-    Rules between keys are validators of the later key, which see only the keys that are right by themselves:
-    so that they are told together with what is wrong elsewhere, and never because of it.
-    """
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=_to_kebab, hide_input_in_errors=True
-    )
 
 
 class FqdnFromDhcp(Section):
@@ -76,8 +61,6 @@ Fqdn = Annotated[
     Discriminator(_fqdn_form),
 ]
 Ip = Annotated[str, AfterValidator(check_ip)]
-Filter = dict[str, str]
-Gib = Annotated[float, Field(strict=True, ge=0, le=MAX_GIB, allow_inf_nan=False)]
 
 
 class Global(Section):
@@ -92,9 +75,14 @@ class Global(Section):
     root_password: Annotated[SecretStr, AfterValidator(check_password)] | None = Field(
         default=None, validate_default=True
     )
-    root_ssh_keys: tuple[Annotated[str, AfterValidator(check_ssh_key)], ...] = ()
+    root_ssh_keys: tuple[Annotated[str, AfterValidator(check_ssh_keys)], ...] = Field(
+        default=(), validate_default=True
+    )
+    """One key each, without comments and empty lines."""
     reboot_on_error: StrictBool = False
     reboot_mode: Literal["reboot", "power-off"] = "reboot"
+    subscription_key: SecretStr | None = None
+    """Of the peer; has no meaning here."""
 
     @field_validator("root_password")
     @classmethod
@@ -106,6 +94,17 @@ class Global(Section):
             if plain is None and hashed is None:
                 raise ValueError("there is no password for root; set it or 'root-password-hashed'")
         return plain
+
+    @field_validator("root_ssh_keys")
+    @classmethod
+    def _way_in(cls, keys: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        hashed = info.data.get("root_password_hashed")
+        found = tuple(line for key in keys for line in key.splitlines())
+        if hashed is not None and is_locked(hashed) and not found:
+            raise ValueError(
+                "root-password-hashed locks the password and there is no key; add one of the two"
+            )
+        return found
 
 
 class Pinning(Section):
@@ -139,68 +138,52 @@ class Network(Section):
             raise ValueError("source 'from-answer' needs it; add it")
         return value
 
-    @field_validator("gateway", "dns")
+    @field_validator("gateway")
     @classmethod
-    def _fits_cidr(cls, value: str | None, info: ValidationInfo) -> str | None:
-        cidr = info.data.get("cidr")
-        if cidr and value:
-            wanted, given = ipaddress.ip_interface(cidr).version, ipaddress.ip_address(value).version
-            if given != wanted:
-                raise ValueError(
-                    f"{value} is IPv{given} and cidr is IPv{wanted}; give all in one address family"
-                )
-            if info.field_name == "gateway":
-                check_gateway(value, cidr)
-        return value
+    def _fits_cidr(cls, gateway: str | None, info: ValidationInfo) -> str | None:
+        if gateway and (cidr := info.data.get("cidr")):
+            check_gateway(gateway, cidr)
+        return gateway
 
 
-class LvmOptions(Section):
-    """`[disk-setup.lvm]`: sizes in GiB."""
+class FirstBoot(Section):
+    """`[first-boot]`: a program that runs once on the finished node."""
 
-    hdsize: Annotated[Gib, Field(gt=0)] | None = None
-    swapsize: Gib | None = None
-    maxroot: Gib | None = None
-    maxvz: Gib | None = None
-    minfree: Gib | None = None
+    source: Literal["from-iso", "from-url"]
+    ordering: Literal["before-network", "network-online", "fully-up"] = "fully-up"
+    url: Url | None = Field(default=None, validate_default=True)
+    cert_fingerprint: Fingerprint | None = None
 
-    @field_validator("swapsize")
+    @field_validator("url")
     @classmethod
-    def _fits_hdsize(cls, swapsize: float | None, info: ValidationInfo) -> float | None:
-        hdsize = info.data.get("hdsize")
-        if swapsize is not None and hdsize is not None and swapsize > hdsize / 2:
-            raise ValueError(
-                f"{swapsize:g} GiB is more than half of hdsize ({hdsize:g} GiB); make it smaller"
-            )
-        return swapsize
+    def _fits_source(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url is None and info.data.get("source") == "from-url":
+            raise ValueError("source 'from-url' needs it; add it")
+        return url
 
 
-class DiskSetup(Section):
-    """`[disk-setup]`."""
+class Webhook(Section):
+    """`[post-installation-webhook]`: what is told of the finished node, in the peer's format."""
 
-    filesystem: Literal["ext4", "xfs"]
-    disk_list: tuple[str, ...] | None = None
-    filter: Filter | None = Field(default=None, validate_default=True)
-    filter_match: Literal["any", "all"] = "any"
-    lvm: LvmOptions = LvmOptions()
+    url: Url
+    cert_fingerprint: Fingerprint | None = None
+    auth_token: SecretStr | None = None
 
-    @field_validator("disk_list")
+
+class Report(Section):
+    """`[report]`: where the course of the installation is told."""
+
+    url: Url
+    cert_fingerprint: Fingerprint | None = None
+    auth_token: Annotated[SecretStr, AfterValidator(check_token)] | None = None
+    events: tuple[Event, ...] = EVENTS
+
+    @field_validator("events")
     @classmethod
-    def _one_disk(cls, names: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
-        if names and len(names) > 1:
-            filesystem = info.data.get("filesystem", "the file system")
-            raise ValueError(f"{len(names)} disks are listed, {filesystem} takes one; leave one in the list")
-        return names
-
-    @field_validator("filter")
-    @classmethod
-    def _list_or_filter(cls, value: Filter | None, info: ValidationInfo) -> Filter | None:
-        if "disk_list" in info.data:
-            names = info.data["disk_list"]
-            if names is not None and value is not None:
-                raise ValueError("disk-list is set too; keep one of the two")
-            if not names and not value:
-                raise ValueError("neither disk-list nor filter names a disk; set one of them")
-        return value
+    def _some(cls, events: tuple[Event, ...]) -> tuple[Event, ...]:
+        if not events:
+            raise ValueError("it is empty; name at least one, or leave the key out for all")
+        return events
 
 
 class Answers(Section):
@@ -209,6 +192,9 @@ class Answers(Section):
     global_: Global
     network: Network
     disk_setup: DiskSetup
+    first_boot: FirstBoot | None = None
+    post_installation_webhook: Webhook | None = None
+    report: Report | None = None
 
 
 def render_schema() -> str:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import json
 import math
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -14,30 +12,43 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from hostlib.errors import Problem, UserError
-from installer.answers.model import (
-    Answers,
+from installer.answers.advice import advise
+from installer.answers.disks import (
+    BtrfsOptions,
     DiskSetup,
+    LvmOptions,
+    Match,
+    ZfsOptions,
+    uncarried,
+)
+from installer.answers.load import load_section, load_tables, render_path
+from installer.answers.model import (
+    EVENTS,
+    Answers,
+    FirstBoot,
     FqdnFromDhcp,
     Global,
-    LvmOptions,
     Network,
     Pinning,
+    Report,
+    Webhook,
 )
-from installer.answers.values import SHOWN, quote
+from installer.match import quote
 
 ALIASES: Final = {
     "global": ("root_password", "root_password_hashed", "reboot_on_error", "reboot_mode", "root_ssh_keys",
                "subscription_key"),
     "disk-setup": ("disk_list", "filter_match"),
+    "disk-setup.zfs": ("arc_max",),
+    "post-installation-webhook": ("cert_fingerprint", "auth_token"),
+    "first-boot": ("cert_fingerprint",),
 }  # fmt: skip
 """Deprecated spellings that the peer still takes."""
-LATER: Final = {
-    "post-installation-webhook": "reports after the installation",
-    "first-boot": "first-boot hooks",
-    "global.subscription-key": "subscriptions",
-    "disk-setup.zfs": "ZFS",
-    "disk-setup.btrfs": "Btrfs",
-}
+REFUSED: Final = {
+    "enrollment": ("this section is not supported by this version", "remove it"),
+    "packages": ("this section is unknown: the image is installed as it is, without further packages",
+                 "remove it; use apt on the node, or a [first-boot] hook"),
+}  # fmt: skip
 MODELS: Final[dict[str, type[BaseModel]]] = {
     "": Answers,
     "global": Global,
@@ -46,19 +57,28 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
     "network.interface-name-pinning": Pinning,
     "disk-setup": DiskSetup,
     "disk-setup.lvm": LvmOptions,
+    "disk-setup.zfs": ZfsOptions,
+    "disk-setup.btrfs": BtrfsOptions,
+    "disk-setup.match": Match,
+    "first-boot": FirstBoot,
+    "post-installation-webhook": Webhook,
+    "report": Report,
 }
 WANTED: Final = {
     "string_type": "a text in quotes",
     "bool_type": "true or false, without quotes",
     "float_type": "a number, without quotes",
+    "int_type": "a whole number, without quotes",
+    "int_from_float": "a whole number, without quotes",
     "finite_number": "the size in GiB",
     "tuple_type": 'a list of texts: ["..."]',
     "dict_type": "a table of texts",
     "model_type": "a table of keys",
 }  # fmt: skip
 """Kind of pydantic's error -> what to give."""
-INTEGER_LIMIT: Final = 2**63
-SURROGATE: Final = re.compile("[\ud800-\udfff]")
+CHOICE_HINTS: Final = {
+    ("disk-setup.match.bus", "usb"): "name the disk in disk-list; a USB disk is taken only by its name",
+}
 
 
 def parse_answers(text: str, source: str) -> tuple[Answers, list[str]]:
@@ -67,67 +87,42 @@ def parse_answers(text: str, source: str) -> tuple[Answers, list[str]]:
     Takes its text and the name to call it by in messages; gives the answers and warnings about its style.
     Raises UserError with every problem that was found; no message repeats a secret.
     """
-    data = _load(text, source)
+    data = load_tables(text, source)
     warnings: list[str] = []
-    problems = [*_settle_aliases(data, warnings), *_take_out_later(data)]
+    problems = [*_settle_aliases(data, warnings), *_take_out_refused(data)]
     try:
         answers = Answers.model_validate(data)
     except ValidationError as error:
         problems += [_problem(details, data) for details in error.errors(include_url=False)]
+        if unfit := uncarried(_table_at(data, ["disk-setup"]).get("filesystem")):
+            problems.append(unfit)
         raise UserError(problems) from None
     if problems:
         raise UserError(problems)
-    return answers, warnings
+    bare = "/" not in str(_table_at(data, ["network"]).get("cidr") or "/")
+    return answers, warnings + advise(answers, bare_address=bare)
 
 
-def _load(text: str, source: str) -> dict[str, Any]:
-    try:
-        if text.lstrip().startswith("{"):
-            data = json.loads(text, object_pairs_hook=_no_key_twice)
-        else:
-            data = tomllib.loads(text)
-        _check_values(data)
-    except (ValueError, RecursionError) as error:
-        # The parsers quote a key or one character, never a value: no secret can be in their text.
-        place = re.sub(r"\s+", " ", str(error))
-        problem = Problem(
-            source, f"this is neither TOML nor JSON ({place})", "correct the syntax at that place"
-        )
-        raise UserError(problem) from None
-    return dict(data)
+def parse_report(text: str) -> Report | None:
+    """Give the [report] of an answer file that may be wrong elsewhere, so that the refusal can be reported.
 
-
-def _no_key_twice(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse in JSON what TOML refuses by itself. Raises ValueError."""
-    table = dict(pairs)
-    if len(table) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {quote(max(keys, key=keys.count))} is there twice")
-    return table
-
-
-def _check_values(data: dict[str, Any]) -> None:
-    """Raise UserError for what the two formats do not have, but Python's parsers let through."""
-    rest: list[tuple[tuple[str | int, ...], object]] = [((), data)]
-    for loc, value in rest:
-        what = ""
-        if isinstance(value, dict):
-            rest += [((*loc, key), part) for key, inner in value.items() for part in (key, inner)]
-        elif isinstance(value, list):
-            rest += [((*loc, index), part) for index, part in enumerate(value)]
-        elif isinstance(value, str) and SURROGATE.search(value):
-            what = "it holds half of a surrogate pair"
-        elif isinstance(value, int) and not -INTEGER_LIMIT <= value < INTEGER_LIMIT:
-            what = "it is a number of more than 64 bits"
-        if what:
-            raise UserError(Problem(_render_path(loc), what, "correct it"))
+    A key of it that does not matter for the way is left out when it is wrong: unknown ones and `events`. None
+    when there is no such section, or no safe way to send. Never raises.
+    """
+    table = load_section(text, "report")
+    way = {key: table[key] for key in ("url", "cert-fingerprint", "auth-token") if key in table}
+    for candidate in (table, way | {"events": table.get("events", EVENTS)}, way):
+        try:
+            return Report.model_validate(candidate)
+        except ValueError:
+            # pydantic's error, or its dislike of half a surrogate pair.
+            continue
+    return None
 
 
 def _settle_aliases(data: dict[str, Any], warnings: list[str]) -> Iterator[Problem]:
     for section, names in ALIASES.items():
-        table = data.get(section)
-        if not isinstance(table, dict):
-            continue
+        table = _table_at(data, section.split("."))
         for name in names:
             kebab = name.replace("_", "-")
             if name not in table:
@@ -141,22 +136,11 @@ def _settle_aliases(data: dict[str, Any], warnings: list[str]) -> Iterator[Probl
             warnings.append(f"{section}.{name}: this spelling is deprecated; write '{kebab}'")
 
 
-def _take_out_later(data: dict[str, Any]) -> Iterator[Problem]:
-    for path, what in LATER.items():
-        *parents, key = path.split(".")
-        table = _table_at(data, parents)
-        if key in table:
-            del table[key]
-            yield Problem(path, f"this version does not support {what}", "remove this part")
-    setup = _table_at(data, ["disk-setup"])
-    name = setup.get("filesystem")
-    if isinstance(name, str) and name.lower() in {"zfs", "btrfs"}:
-        # What remains is read as if for one disk: how many there are is right for this file system.
-        setup["filesystem"] = "ext4"
-        if isinstance(setup.get("disk-list"), list):
-            setup["disk-list"] = setup["disk-list"][:1]
-        what = f"this version does not support '{name}'"
-        yield Problem("disk-setup.filesystem", what, "use 'ext4' or 'xfs'")
+def _take_out_refused(data: dict[str, Any]) -> Iterator[Problem]:
+    for section, (what, todo) in REFUSED.items():
+        if section in data:
+            del data[section]
+            yield Problem(section, what, todo)
 
 
 def _table_at(data: dict[str, Any], path: Sequence[str | int]) -> dict[Any, Any]:
@@ -176,8 +160,8 @@ def _problem(details: ErrorDetails, data: dict[str, Any]) -> Problem:
         # It is about the key itself, not about its value.
         loc = loc[:4]
     kind, found, context = details["type"], details["input"], details.get("ctx", {})
-    where = _render_path(loc)
-    if found is None:
+    where = render_path(loc)
+    if found is None or found == ():
         # A key that is not there is called by the name of its field.
         where = where.replace("_", "-")
     if kind == "extra_forbidden":
@@ -194,13 +178,6 @@ def _problem(details: ErrorDetails, data: dict[str, Any]) -> Problem:
     # What is left are the limits of numbers.
     limit = details["msg"].removeprefix("Input should be ")
     return Problem(where, f"{found} is out of range", f"give a number {limit}")
-
-
-def _render_path(loc: Sequence[str | int]) -> str:
-    path = ""
-    for part in loc:
-        path += f"[{part}]" if isinstance(part, int) else f".{part[:SHOWN]}"
-    return path.removeprefix(".")
 
 
 def _kind_of(value: object) -> str:
@@ -221,18 +198,23 @@ def _kind_of(value: object) -> str:
 
 
 def _wrong_choice(where: str, found: object, expected: str) -> Problem:
-    choices = re.findall(r"'([^']*)'", expected)
+    # Where a choice is taken in upper case too, the message has it once; it leads to no other refusal.
+    choices = [choice for choice in re.findall(r"'([^']*)'", expected) if choice.islower()]
+    if where == "disk-setup.filesystem":
+        choices = [choice for choice in choices if uncarried(choice) is None]
     if not isinstance(found, str):
         return Problem(where, f"it is {_kind_of(found)}", f"use one of: {', '.join(choices)}")
-    near = difflib.get_close_matches(found.lower(), choices, n=1)
+    near = [] if uncarried(found) else difflib.get_close_matches(found.lower(), choices, n=1)
     todo = f"did you mean '{near[0]}'?" if near else f"use one of: {', '.join(choices)}"
+    todo = CHOICE_HINTS.get((where, found.lower()), todo)
     return Problem(where, f"{quote(found)} is not allowed", todo)
 
 
 def _suggest_key(loc: Sequence[str | int], data: dict[str, Any]) -> str:
-    model = MODELS[_render_path(loc[:-1])]
+    model = MODELS[render_path(loc[:-1])]
     known = [field.alias or name for name, field in model.model_fields.items()]
     present: Mapping[object, Any] = _table_at(data, loc[:-1])
     free = [name for name in known if name not in present]
-    near = difflib.get_close_matches(str(loc[-1]).replace("_", "-"), free or known, n=1)
+    wanted = str(loc[-1]).replace("_", "-")
+    near = difflib.get_close_matches(wanted, free, n=1) or difflib.get_close_matches(wanted, known, n=1)
     return f"did you mean '{near[0]}'?" if near else f"remove it; known are: {', '.join(known)}"

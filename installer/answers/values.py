@@ -10,6 +10,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from installer.answers.tables import COUNTRIES, known_timezones
+from installer.match import quote
 
 LABEL: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 # The pattern of HTML's <input type=email>, which the peer uses.
@@ -21,19 +22,13 @@ INTERFACE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{1,14}", re.IGNORECASE)
 # The loopback, our bridges, and names that mean something else in /proc/sys/net/ipv4/conf.
 RESERVED_NAME: Final = re.compile(r"lo|vmbr\d+|all|default")
 MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-SSH_KEY: Final = re.compile(r"(ssh|ecdsa|sk-ssh|sk-ecdsa)-[A-Za-z0-9@.-]+ [A-Za-z0-9+/]+=*( .*)?")
 # The methods that Debian's libxcrypt checks a password with; see crypt(5).
 CRYPT_HASH: Final = re.compile(r"\$(y|gy|7|2[abxy]|6|5|sha1|1)\$[!-9;-~]*\$[./0-9A-Za-z]{22,}")
+LOCKED: Final = frozenset({"!", "!!", "*", "!*"})
 PASSWORD_BYTES: Final = 8
 PASSWORD_LIMIT_BYTES: Final = 511
 """crypt(3) refuses a longer one, and it would do so after the disk has been erased."""
 FQDN_RULE: Final = "give host.domain.tld: labels of letters, digits and inner dashes, host not only digits"
-SHOWN: Final = 60
-
-
-def quote(text: str) -> str:
-    """Give a text of the answer file for a message, cut short. Not for secrets."""
-    return f"'{text[:SHOWN]}…'" if len(text) > SHOWN else f"'{text}'"
 
 
 def check_fqdn(name: str) -> str:
@@ -79,21 +74,22 @@ def check_timezone(zone: str) -> str:
 
 
 def check_cidr(text: str) -> str:
-    """Give an address with prefix length in its usual form. Raises ValueError unless a host can have it."""
+    """Give an address with prefix length in its usual form; without one it stands alone (/32, /128).
+
+    Raises ValueError unless a host can have it.
+    """
     wrong = f"{quote(text)} is no address with prefix length; give one such as '192.0.2.10/24'"
-    if "/" not in text or "%" in text:
+    if "%" in text:
         raise ValueError(wrong)
     try:
         interface = ipaddress.ip_interface(text)
     except ValueError:
         raise ValueError(wrong) from None
     address, network = interface.ip, interface.network
-    # The last address of an IPv6 subnet is a host's like any other.
-    last = network.broadcast_address if network.version == 4 else None
-    if network.prefixlen < network.max_prefixlen - 1 and address in {network.network_address, last}:
-        raise ValueError(f"'{text}' is the network's own or its broadcast address; give a host's address")
-    if address.is_loopback or address.is_multicast or address.is_link_local:
-        raise ValueError(f"'{text}' cannot be reached from other networks; give an address that can")
+    if network.version == 4 and network.prefixlen < 31 and address == network.broadcast_address:
+        raise ValueError(f"'{text}' is the broadcast address of its subnet; give a host's address")
+    if address.is_loopback or address.is_multicast or address.is_unspecified:
+        raise ValueError(f"'{text}' is no address that a node can be reached by; give a host's address")
     return str(interface)
 
 
@@ -110,22 +106,21 @@ def check_ip(text: str) -> str:
 
 
 def check_gateway(gateway: str, cidr: str) -> None:
-    """Raise ValueError unless a node with the address `cidr` reaches `gateway`.
+    """Raise ValueError unless the kernel takes `gateway` for a node with the address `cidr`.
 
-    Without a subnet (/32, /128) it is reached over the link, as a link-local one is.
+    One outside the subnet is reached over the link: ifupdown2 adds the route with `onlink`.
     """
     router, interface = ipaddress.ip_address(gateway), ipaddress.ip_interface(cidr)
     network = interface.network
+    if router.version != network.version:
+        what = f"{router} is IPv{router.version} and cidr is IPv{network.version}"
+        raise ValueError(f"{what}: the node would have no way out; give both in one address family")
     if router == interface.ip:
         raise ValueError(f"{gateway} is the node's own address; give the router's")
-    if network.prefixlen == network.max_prefixlen or (router.version == 6 and router.is_link_local):
-        return
-    if router not in network:
-        todo = "correct the gateway or the prefix length of cidr"
-        raise ValueError(f"{gateway} is not in the subnet {network} of cidr; {todo}")
-    ends = {network.network_address, network.broadcast_address}
-    if network.version == 4 and network.prefixlen < 31 and router in ends:
-        raise ValueError(f"{gateway} is the first or the last address of {network}; give the router's")
+    if network.version == 4 and network.prefixlen < 31 and router == network.broadcast_address:
+        raise ValueError(f"{gateway} is the broadcast address of {network}; give the router's")
+    if router.is_loopback:
+        raise ValueError(f"{gateway} is a loopback address; give the router's")
 
 
 def check_password(password: SecretStr) -> SecretStr:
@@ -141,20 +136,18 @@ def check_password(password: SecretStr) -> SecretStr:
     return password
 
 
+def is_locked(value: SecretStr) -> bool:
+    """Tell whether this stands for no password at all, as in shadow(5)."""
+    return value.get_secret_value() in LOCKED
+
+
 def check_hash(value: SecretStr) -> SecretStr:
-    """Raise ValueError unless this is a hash that a password can be compared with."""
-    if not CRYPT_HASH.fullmatch(value.get_secret_value()):
+    """Raise ValueError unless this is a hash that a password can be compared with, or locks the password."""
+    if not is_locked(value) and not CRYPT_HASH.fullmatch(value.get_secret_value()):
         raise ValueError(
             "this is no password hash of crypt(5); make one with `mkpasswd` or `openssl passwd -6`"
         )
     return value
-
-
-def check_ssh_key(key: str) -> str:
-    """Give a public ssh key without the white space around it. Raises ValueError unless it is one."""
-    if not SSH_KEY.fullmatch(key.strip()):
-        raise ValueError("this is no public ssh key; give the line of a .pub file")
-    return key.strip()
 
 
 def check_mac(mac: str) -> str:

@@ -18,6 +18,7 @@ from hostlib.errors import Problem, UserError
 from installer.answers import parse_answers
 from installer.cli import main
 from installer.match import match_filter
+from tests.unit.answer_schema import SCHEMA, complaints
 
 TESTS = Path(__file__).parents[1]
 MACHINE = TESTS / "machines/one-virtio-uefi.json"
@@ -25,6 +26,7 @@ VALID = {
     path.stem: path.read_text(encoding="utf-8") for path in sorted((TESTS / "answers/ok").glob("*.toml"))
 }
 SECRET = "quiet-as-a-mouse"
+WORDS = ("Traceback", "internal error", SECRET)
 fuzz = settings(max_examples=200, derandomize=True, deadline=None, database=None)
 
 ODD_TEXTS = (
@@ -114,6 +116,84 @@ def torn(draw: st.DrawFn) -> str:
     return text[:begin] + piece + text[end:]
 
 
+TYPED: dict[str, tuple[object, ...]] = {
+    "global.keyboard": ("xx", "DE", 5, True, None, [], {}),
+    "global.fqdn": ("node1", 5, None, [], {"source": "dhcp"}, {"domain": 5}),
+    "global.mailto": ("ops", "", 1.5, {"a": "b"}),
+    "global.root-password": ("short", 12345678, "a\nb-c-d-e", "x" * 600),
+    "global.root-ssh-keys": ("ssh-ed25519", [5], ["ssh-ed25519 AAAA"], {}),
+    "global.reboot-on-error": ("true", 1, [], None),
+    "network.source": ("dhcp", "", 0, ["from-dhcp"], None),
+    "network.mtu": ("1500", 1500, None, {}),
+    "network.interface-name-pinning": (
+        True,
+        [],
+        {},
+        {"enabled": "yes"},
+        {"enabled": True, "mapping": {"a": "b"}},
+    ),
+    "disk-setup.filesystem": ("ext5", "EXT4", 4, None, ["ext4"]),
+    "disk-setup.disk-list": ("vda", 5, [5], ["vda", "vdb"], {}),
+    "disk-setup.lvm": ([], "all", {"hdsize": "80"}, {"hdsize": -1}, {"maxrot": 1}, {"maxvz": float("inf")}),
+    "disk-setup.match": (
+        "",
+        {},
+        {"size": 5},
+        {"size": "big"},
+        {"count": 0},
+        {"order": "first"},
+        {"bus": "usb"},
+    ),
+    "disk-setup.on-existing": ("keep", True, None),
+    "report": ({}, "https://a", {"url": "a"}, {"url": "https://a", "events": "all"}),
+    "first-boot": ({}, {"source": "from-url"}, {"source": "from-iso", "ordering": 1}),
+    "post-installation-webhook": ({}, 5, {"url": "https://a", "cert-fingerprint": "ab"}),
+    "enrollment": ({}, None, {"token": SECRET}),
+    "global": ({}, [], None, SECRET),
+    "": (5, None, {"a": {"b": []}}),
+}
+"""Place in the file -> values that are wrong there, whatever else it holds."""
+
+
+@st.composite
+def malformed(draw: st.DrawFn) -> bytes:
+    """A file that is wrong for certain: a wrong value, no value, or text that is no answer at all."""
+    text = draw(st.sampled_from(sorted(VALID.values())))
+    data = tomllib.loads(text)
+    what = draw(
+        st.sampled_from(["value", "value", "drop", "unknown", "bytes", "open", "deep", "cut", "huge"])
+    )
+    if what == "value":
+        path = draw(st.sampled_from(sorted(TYPED)))
+        *parents, key = path.split(".")
+        table = data[parents[0]] if parents else data
+        table[key] = draw(st.sampled_from(TYPED[path]))
+    elif what == "drop":
+        section = draw(st.sampled_from(["global", "network", "disk-setup"]))
+        key = {"global": "country", "network": "source", "disk-setup": "filesystem"}[section]
+        if draw(st.booleans()):
+            del data[section][key]
+        else:
+            del data[section]
+    elif what == "unknown":
+        table = draw(st.sampled_from([data, data["global"], data["network"], data["disk-setup"]]))
+        table[draw(st.text("abc-_ \u202e\x1b", min_size=1))] = draw(trees)
+    at = draw(st.integers(0, len(text)))
+    if what == "bytes":
+        wrong = draw(st.sampled_from([b"\xff", b"\xc3\x28", b"\0", b"\x1b", b"\xed\xa0\x80"]))
+        return text[:at].encode() + wrong + text[at:].encode()
+    if what == "open":
+        return (
+            f"{text}\nx = {draw(st.sampled_from(['[', '{a=', '{a=['])) * draw(st.integers(1, 2000))}".encode()
+        )
+    if what == "huge":
+        return text.encode() + b"#" * 2**20
+    if what == "deep":
+        data[draw(st.sampled_from(["x", "global"]))] = deep(SECRET, draw(st.integers(1, 400)))
+    body = json.dumps(data)
+    return (body[: draw(st.integers(0, len(body) - 1))] if what == "cut" else body).encode()
+
+
 def problems_of(text: str) -> tuple[Problem, ...]:
     try:
         parse_answers(text, "answer")
@@ -142,6 +222,33 @@ def test_the_command_ends_with_0_or_2(text: str) -> None:
     assert status in {0, 2}, err.getvalue()
     assert bool(out.getvalue()) == (status == 0)
     assert SECRET not in out.getvalue() + err.getvalue()
+
+
+@fuzz
+@given(malformed())
+def test_a_malformed_file_ends_with_2(content: bytes) -> None:
+    out, err = io.StringIO(), io.StringIO()
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = main(["validate", file.name])
+    lines = err.getvalue().splitlines()
+    assert (status, out.getvalue()) == (2, ""), err.getvalue()
+    assert lines
+    assert [line for line in lines if not (line.isprintable() and ": " in line)] == []
+    assert [word for word in WORDS if word in err.getvalue()] == []
+
+
+@fuzz
+@given(mutants())
+def test_what_is_taken_fits_the_schema(text: str) -> None:
+    try:
+        _, warnings = parse_answers(text, "answer")
+    except UserError:
+        return
+    if not any("deprecated" in warning for warning in warnings):
+        assert list(complaints(json.loads(text), SCHEMA)) == []
 
 
 @fuzz

@@ -15,7 +15,9 @@ from hostlib.inventory import parse_inventory
 from hostlib.release import Release
 from hostlib.sizes import MIB
 from installer import cli, live
+from installer.answers import parse_answers
 from installer.cli import main
+from installer.resolve import resolve
 
 TESTS = Path(__file__).parents[1]
 MACHINE = TESTS / "machines/one-virtio-uefi.json"
@@ -80,6 +82,20 @@ def test_validate(run: Callable[..., Outcome]) -> None:
     assert json.loads(out)["schema"] == 1
 
 
+@pytest.mark.parametrize("arguments", [[], INVENTORY])
+def test_validate_refuses_a_file_system_that_the_image_lacks(
+    run: Callable[..., Outcome], tmp_path: Path, arguments: list[str]
+) -> None:
+    path = tmp_path / "answer.toml"
+    path.write_text(
+        ANSWER.read_text().replace('"ext4"', '"zfs"').replace('["vda"]', '["vda", "vdb"]')
+        + 'zfs.raid = "raid1"\n'
+    )
+    status, out, err = run("validate", path, *arguments)
+    assert (status, out) == (2, "")
+    assert "does not carry ZFS" in err
+
+
 def test_validate_without_a_machine_checks_the_file_alone(run: Callable[..., Outcome]) -> None:
     status, out, err = run("validate", ANSWER)
     assert (status, err) == (0, "")
@@ -101,6 +117,27 @@ def test_plan(run: Callable[..., Outcome]) -> None:
     assert {line[:5] for line in out.splitlines()} - {"   $ ", "   > ", "     "} == {
         line[:5] for line in steps
     }
+
+
+def test_a_plan_tells_of_hook_and_webhook_but_no_secret(run: Callable[..., Outcome]) -> None:
+    answer = TESTS / "answers/ok/report-and-hooks.toml"
+    status, out, _ = run("plan", answer, *INVENTORY)
+    assert status == 0
+    assert (
+        "   > /var/lib/slipway/hook/first-boot\n     | <read when it installs, from http://192.0.2.10/" in out
+    )
+    assert "slipway-hook-before-network.service" in out
+    assert "   > /var/log/slipway/webhook.json\n     | <what is posted to http://192.0.2.10/hook after" in out
+    assert "never-print" not in out
+
+
+def test_warnings_of_a_plan_are_told(run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved = resolve(parse_answers(ANSWER.read_text(), "a")[0], ONE).model_copy(
+        update={"warnings": ("it is slow",)}
+    )
+    monkeypatch.setattr(cli, "resolve", lambda *_: resolved)
+    for verb in ("plan", "validate"):
+        assert run(verb, ANSWER, *INVENTORY)[2] == "warning: it is slow\n"
 
 
 def test_a_plan_of_a_wrong_answer_is_no_plan(run: Callable[..., Outcome]) -> None:

@@ -77,8 +77,8 @@ def test_hdsize_above_the_disk_means_the_whole_disk() -> None:
     ("disk", "options", "message"),
     [
         (
-            64 * GIB,
-            {"hdsize": 7.5},
+            15 * GIB // 2,
+            {},
             "disk-setup.lvm.hdsize: 7.5 GiB of the disk are to be used, 8.0 GiB are needed; "
             "make hdsize larger or choose a larger disk",
         ),

@@ -13,7 +13,7 @@ from hostlib.inventory import Content, Inventory, Lease, parse_inventory
 from hostlib.sizes import GIB, MIB
 from installer.answers import Answers
 from installer.config import InstallConfig
-from installer.resolve import parse_kernel_args, plan_renames, resolve
+from installer.resolve import check_answers, parse_kernel_args, plan_renames, resolve
 
 MACHINES = Path(__file__).parents[1] / "machines"
 ONE = parse_inventory((MACHINES / "one-virtio-uefi.json").read_text())
@@ -90,15 +90,15 @@ def test_a_check_of_the_machine_blocks_with_status_3() -> None:
 
 
 def test_what_is_wrong_with_the_sizes_is_told_beside_a_check() -> None:
-    wanted = answers(disk={"lvm": {"hdsize": 4}})
+    wanted = answers(disk={"lvm": {"swapsize": 30}})
     lines = complain(changed(memory_bytes=512 * MIB), wanted).splitlines()
-    assert [line.split(":")[0] for line in lines] == ["disk-setup.lvm.hdsize", "memory"]
+    assert [line.split(":")[0] for line in lines] == ["disk-setup.lvm", "memory"]
 
 
 def test_a_disk_that_is_too_small_is_told_once() -> None:
     machine = changed(disks=(ONE.disks[0].model_copy(update={"size_bytes": 4 * GIB}),))
     with pytest.raises(CheckBlocksError) as caught:
-        decide(machine, answers(disk={"lvm": {"hdsize": 4}}))
+        decide(machine, answers(disk={"lvm": {"hdsize": 8}}))
     assert len(caught.value.problems) == 1
 
 
@@ -220,3 +220,26 @@ def test_renames_of_vgs_on_other_disks() -> None:
     assert renames == {"BBB": "pve-OLD-DCDB7041"}
     assert set(plan_renames(machine, machine.disks[1])) == {"AAA", "BBB"}
     assert plan_renames(machine, machine.disks[0]) == renames
+
+
+def test_a_file_system_that_the_image_does_not_carry_is_told_without_a_machine() -> None:
+    check_answers(answers())
+    zfs = {"filesystem": "zfs", "zfs": {"raid": "raid0"}}
+    with pytest.raises(
+        UserError, match=r"^disk-setup\.filesystem: this image does not carry ZFS; use 'ext4'"
+    ):
+        check_answers(answers(disk=zfs))
+
+
+def test_a_pinned_name_of_the_kernel_is_refused_only_for_a_card_of_a_machine_with_several() -> None:
+    def pinned(mac: str) -> Answers:
+        return answers({**DHCP, "interface-name-pinning": {"enabled": True, "mapping": {mac: "eth0"}}})
+
+    second = ONE.nics[0].model_copy(update={"name": "enp0s9", "mac": "52:54:00:12:34:99"})
+    two = changed(nics=(*ONE.nics, second))
+    assert decide(ONE, pinned("52:54:00:12:34:56")).network.nic == "eth0"
+    assert "gives out eth0 itself, and this machine has 2 cards" in complain(two, pinned("52:54:00:12:34:99"))
+    config = decide(two, pinned("52:54:00:00:00:01"))
+    assert config.warnings == (
+        "network.interface-name-pinning.mapping.52:54:00:00:00:01: this machine has no such card, 'eth0' is not used",
+    )
