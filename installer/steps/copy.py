@@ -16,8 +16,8 @@ from installer.steps.base import Context, Preview, Progress, part
 STALL_SECONDS: Final = 120.0
 """A medium that gives nothing for so long is gone; a slow one over a management card still gives a percent."""
 LIMIT_SECONDS: Final = 4 * 3600.0
-QUEUE_MIB: Final = 64
-"""Of each of unsquashfs's two queues; its own default of 256 is too much for a machine with 1 GiB."""
+QUEUE_MIB: Final = 16
+"""Of each of unsquashfs's two queues; its own default of 256 is too much for a machine with 1 GiB, which holds the images in memory."""
 
 
 def parse_percent(text: str) -> tuple[float | None, str]:

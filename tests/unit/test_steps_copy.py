@@ -77,7 +77,7 @@ def test_the_second_image_is_laid_over_the_first(tmp_path: Path) -> None:
     (tmp_path / "initrd.img").write_text("initramfs")
     Copy((first, second), tmp_path / "initrd.img").run(here, shown.append)
     assert (here.target / "boot/initrd.img-6.12.1").read_text() == "initramfs"
-    options = "-percentage -quiet -strict-errors -data-queue 64 -frag-queue 64"
+    options = "-percentage -quiet -strict-errors -data-queue 16 -frag-queue 16"
     assert runner.lines == [
         f"unsquashfs -force -dest {here.target} {options} {first}",
         f"unsquashfs -force -dest {here.target} {options} {second}",
