@@ -6,12 +6,11 @@ import contextlib
 import fcntl
 import logging
 import os
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hostlib.errors import CheckBlocksError, Problem, SlipwayError, StepError
+from hostlib.errors import CheckBlocksError, ExitStatus, Problem, SlipwayError, StepError, UserError
 from hostlib.events import EventLog
 from hostlib.paths import EVENTS, INSTALL_LOG, RUN
 from hostlib.run import Runner
@@ -38,17 +37,17 @@ def render_target(target: DiskTarget) -> str:
 def run_install(config: InstallConfig, plan: Sequence[Step], context: Context, sinks: Sequence[Sink]) -> None:
     """Install. Raises StepError when a step fails and CheckBlocksError when another installation runs.
 
-    Gives the context its installation id, and a `warn` that reaches the log and the sinks. After a failure
-    nothing of the target is mounted or active any more, so that the same installation can be started again.
+    Gives the context a `warn` that reaches the log and the sinks. After a failure nothing of the target is
+    mounted or active any more, so that the same installation can be started again.
     """
-    with _lock(RUN / "install.lock"), _log_file(INSTALL_LOG):
+    with _lock(RUN / "install.lock"):
         reporter = Reporter(plan, [*sinks, log_sink(EventLog(EVENTS))])
 
         def warn(text: str) -> None:
             LOG.warning("%s", text)
             reporter.warn(text)
 
-        context = replace(context, install_id=str(uuid.uuid4()), warn=warn)
+        context = replace(context, warn=warn)
         LOG.info("installation %s", context.install_id)
         LOG.info("the target is %s", render_target(config.target))
         LOG.info("it gets %s as %s", config.fqdn, config.filesystem)
@@ -57,7 +56,8 @@ def run_install(config: InstallConfig, plan: Sequence[Step], context: Context, s
             _run_steps(config.target, plan, context, reporter)
         except BaseException as error:
             # A bug and Ctrl-C too: whoever watches the events must not wait for good.
-            reporter.tell(Event("failed", text=str(error) or type(error).__name__))
+            status = error.exit_status if isinstance(error, SlipwayError) else ExitStatus.BUG
+            reporter.tell(Event("failed", text=str(error) or type(error).__name__, status=status))
             raise
         reporter.tell(Event("succeeded"))
         LOG.info("installed")
@@ -131,10 +131,14 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _log_file(path: Path) -> Iterator[None]:
-    """Write everything that Slipway logs to `path`, readable by root only."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+def log_file(path: Path) -> Iterator[None]:
+    """Write everything that Slipway logs to `path` too, readable by root only. Raises UserError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+    except OSError as error:
+        problem = Problem(str(path), f"the log cannot be written: {error.strerror}", "run it as root")
+        raise UserError(problem) from error
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("slipway")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
+from hostlib.errors import ExitStatus
 from hostlib.inventory import Disk, Inventory, Nic
 from hostlib.paths import INSTALL_LOG, PRODUCT
 from hostlib.sizes import render_size
@@ -115,9 +116,14 @@ def render_success(config: InstallConfig, *, restarts: bool) -> str:
 
 
 def render_failure(reason: str, status: int, log: Sequence[str]) -> str:
-    """Give the text after a failure; `log` holds the lines of the log."""
+    """Give the text after a failure; `log` holds the lines of the log.
+
+    A refusal says all by itself, and its log holds only what was looked at.
+    """
     lines = ["", *reason.splitlines(), ""]
-    if log:
+    if status in {ExitStatus.BAD_INPUT, ExitStatus.CHECK_BLOCKS}:
+        lines += [f"Nothing has been written to a disk. The log is {INSTALL_LOG}", ""]
+    elif log:
         lines += [f"Last lines of {INSTALL_LOG}:", *(f"  {line}" for line in log[-LOG_LINES:]), ""]
     lines += [f"Installation failed (exit status {status})", HOW_TO_GET_A_SHELL, ""]
     return "\n".join(lines) + "\n"

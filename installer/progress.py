@@ -22,6 +22,8 @@ class Event:
     percent: int = 0
     text: str = ""
     """The warning, or the reason of the failure; the installation's id for `started`."""
+    status: int = 0
+    """The exit status, for `failed`."""
 
 
 Sink = Callable[[Event], None]

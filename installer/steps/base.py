@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from hostlib.inventory import Inventory
 from hostlib.paths import TARGET
 from hostlib.run import Runner
 
@@ -35,6 +36,10 @@ class Context:
     """UUID of this installation; the same in its events and on the node."""
     answer: str = ""
     """The answer as JSON without its secrets, to be kept on the node."""
+    inventory: Inventory | None = None
+    """The machine as it was before anything was written."""
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    """What must not be in the records on the node."""
 
 
 @dataclass(frozen=True, slots=True)

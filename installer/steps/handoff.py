@@ -11,6 +11,7 @@ from hostlib.paths import EVENTS, INSTALL_LOG, LOGS, RELEASE
 from hostlib.release import read_release
 from hostlib.seed import SEED_PATH, NodeSeed, write_seed
 from installer.config import InstallConfig
+from installer.redaction import collect_secrets, redact_all
 from installer.steps.base import Context, Preview, Progress
 from installer.steps.lvm import THIN_POOL, VG
 
@@ -47,8 +48,9 @@ class Handoff:
         ]
 
     def _config_text(self) -> str:
-        # pydantic writes a SecretStr as asterisks.
-        return self.config.model_dump_json(by_alias=True, indent=2) + "\n"
+        # pydantic writes a SecretStr as asterisks; what stands in the query of a URL is left.
+        text = self.config.model_dump_json(by_alias=True, indent=2) + "\n"
+        return redact_all(text, collect_secrets(self.config))
 
     def run(self, context: Context, progress: Progress) -> None:
         """Write the files, readable by root only."""
@@ -72,4 +74,5 @@ def copy_records(context: Context) -> None:
     """Copy log and events as they are now to the node. Raises OSError."""
     for source in (INSTALL_LOG, EVENTS):
         if source.exists():
-            write_atomic(context.target / LOGS.relative_to("/") / source.name, source.read_bytes(), 0o600)
+            text = redact_all(source.read_text(encoding="utf-8", errors="replace"), context.secrets)
+            write_atomic(context.target / LOGS.relative_to("/") / source.name, text, 0o600)

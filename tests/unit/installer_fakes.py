@@ -104,7 +104,7 @@ def config(**update: Any) -> InstallConfig:
     return resolved.model_copy(update=update)
 
 
-def context(runner: FakeRunner, root: Path, warnings: list[str] | None = None) -> Context:
+def context(runner: FakeRunner, root: Path, warnings: list[str] | None = None, **update: Any) -> Context:
     told = warnings if warnings is not None else []
     (root / "proc/self").mkdir(parents=True, exist_ok=True)
     (root / "proc/self/mountinfo").touch()
@@ -115,4 +115,5 @@ def context(runner: FakeRunner, root: Path, warnings: list[str] | None = None) -
         sysfs=root / "sys",
         proc=root / "proc",
         install_id="7f1c",
+        **update,
     )

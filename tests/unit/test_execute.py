@@ -1,6 +1,6 @@
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 
 from hostlib.errors import CheckBlocksError, ExitStatus, StepError
 from installer import execute
-from installer.execute import render_target, run_install
+from installer.execute import log_file, render_target, run_install
 from installer.progress import Event
 from installer.steps.base import Context, Preview, Progress
 from tests.unit.installer_fakes import DISK, PASSWORD, FakeRunner, config, context, target
@@ -30,12 +30,13 @@ class FakeStep:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "run"
     monkeypatch.setattr(execute, "RUN", folder)
     monkeypatch.setattr(execute, "INSTALL_LOG", folder / "install.log")
     monkeypatch.setattr(execute, "EVENTS", folder / "events.jsonl")
-    return folder
+    with log_file(folder / "install.log"):
+        yield folder
 
 
 def failing(error: BaseException) -> Callable[[Context], None]:
@@ -66,7 +67,8 @@ def test_a_good_run_is_told_and_logged(run: Path, tmp_path: Path) -> None:
         "warning",
         "succeeded",
     ]
-    assert events(run)[0] == {"event": "started", "install_id": ids[0]}
+    assert ids == ["7f1c"]
+    assert events(run)[0] == {"event": "started", "install_id": "7f1c"}
     assert events(run)[-1] == {"event": "succeeded"}
     log = run / "install.log"
     assert log.stat().st_mode & 0o777 == 0o600
@@ -74,7 +76,6 @@ def test_a_good_run_is_told_and_logged(run: Path, tmp_path: Path) -> None:
     assert lines[1].endswith(f"the target is {render_target(target())}")
     assert "NVRAM is full" in log.read_text()
     assert PASSWORD not in log.read_text()
-    assert not logging.getLogger("slipway").handlers
 
 
 def test_the_target_is_named_by_all_that_tells_it_apart() -> None:
@@ -89,8 +90,10 @@ def test_a_failure_before_the_first_write_leaves_the_disk_alone(run: Path, tmp_p
         FakeStep("verify", writes=False, does=failing(StepError("checksum"))),
         FakeStep("wipe", writes=True),
     ]
+    seen: list[Event] = []
     with pytest.raises(StepError) as caught:
-        run_install(config(), plan, context(runner, tmp_path), [])
+        run_install(config(), plan, context(runner, tmp_path), [seen.append])
+    assert seen[-1] == Event("failed", text=str(caught.value), status=ExitStatus.STEP_FAILED)
     assert str(caught.value) == (
         f"verify: checksum\nnothing has been written to {DISK}; the log is {run}/install.log"
     )
@@ -123,9 +126,11 @@ def test_a_clean_up_that_fails_does_not_hide_the_reason(run: Path, tmp_path: Pat
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("a bug")])
 def test_a_bug_and_an_interrupt_clean_up_too(run: Path, tmp_path: Path, error: BaseException) -> None:
     runner = FakeRunner()
+    seen: list[Event] = []
     plan = [FakeStep("copy", writes=True, does=failing(error))]
     with pytest.raises(type(error)):
-        run_install(config(), plan, context(runner, tmp_path), [])
+        run_install(config(), plan, context(runner, tmp_path), [seen.append])
+    assert seen[-1].status == ExitStatus.BUG
     assert runner.lines == ["udevadm settle --timeout=30"]
     assert events(run)[-1]["event"] == "failed"
     assert events(run)[-1]["reason"]
@@ -145,3 +150,14 @@ def test_two_installations_never_run_at_once(run: Path, tmp_path: Path) -> None:
     run_install(config(), [FakeStep("copy", writes=True, does=check)], here, [])
     run_install(config(), [], here, [])
     assert [event["event"] for event in events(run)].count("succeeded") == 2
+
+
+def test_the_log_of_a_run_ends_with_it(tmp_path: Path) -> None:
+    logger = logging.getLogger("slipway")
+    for text in ("first", "second"):
+        with log_file(tmp_path / "run/install.log"):
+            logger.getChild("part").debug(text)
+        logger.error("between")
+    lines = (tmp_path / "run/install.log").read_text().splitlines()
+    assert [line.split(" DEBUG ")[1] for line in lines] == ["slipway.part: first", "slipway.part: second"]
+    assert not logger.handlers

@@ -1,99 +1,17 @@
-import time
-from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
-import pyudev
 
 from hostlib.errors import CheckBlocksError, ExitStatus, Problem, StepError, UserError
-from hostlib.inventory import Inventory, parse_inventory
-from hostlib.release import Release
 from installer import live
-from installer.live import Live, Prepared, parse_parameters, wait_for_lease
-from installer.live_consoles import Consoles
-from installer.live_text import (
-    render_failure,
-    render_intent,
-    render_machine,
-    render_success,
-    render_url,
-    render_welcome,
-)
+from installer.config import Endpoint
+from installer.live import parse_parameters
 from installer.volumes import Answer
-from tests.unit.installer_fakes import DISK, FakeRunner, config
+from tests.unit.installer_fakes import DISK, PASSWORD, config
+from tests.unit.live_fakes import ANSWER, FOUR_DISKS, REPORT, WHERE, Machine
 
-MACHINES = Path(__file__).parents[1] / "machines"
-FOUR_DISKS = parse_inventory((MACHINES / "four-scsi-bios.json").read_text())
-WHERE = "answer.toml on /dev/sdc (SLIPWAY)"
 SHELL_ON_SCREEN = "systemctl --no-block start slipway-shell@tty1.service"
 SHELL_ON_SERIAL = "systemctl --no-block start slipway-shell@ttyS0.service"
-
-
-class FakeConsoles(Consoles):
-    """A screen and a serial line that keep what is written, and a person who may press a key."""
-
-    def __init__(self, *, key: bool = False) -> None:
-        super().__init__([])
-        self.text = ""
-        self.key = key
-
-    @property
-    def serial(self) -> list[str]:
-        return ["ttyS0"]
-
-    def say(self, text: str) -> None:
-        self.text += text
-
-    def countdown(self, seconds: int, text: str) -> bool:
-        self.say(text.format(seconds=seconds) + "\n")
-        return self.key
-
-
-class Machine:
-    """The live system with everything that touches the machine replaced."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        self.runner = FakeRunner()
-        self.answer: Answer | None = Answer("text", WHERE)
-        self.config = config()
-        self.reboot_on_error = False
-        self.prepare_error: Exception | None = None
-        self.install_error: Exception | None = None
-        self.installed = 0
-        self.holds_node = False
-        self.waited: list[tuple[str, int]] = []
-        self.log = tmp_path / "install.log"
-        monkeypatch.setattr(live, "wait_for_answer", self.find)
-        monkeypatch.setattr(live, "read_answers", self.parse)
-        monkeypatch.setattr(live, "prepare", self.prepare)
-        monkeypatch.setattr(live, "install", self.install)
-        monkeypatch.setattr(live, "read_inventory", lambda _: FOUR_DISKS)
-        monkeypatch.setattr(live, "read_release", lambda: Release(version="1.2.3"))
-        monkeypatch.setattr(live, "INSTALL_LOG", self.log)
-
-    def find(self, _: object, wanted: str, seconds: int, __: object) -> Answer | None:
-        self.waited.append((wanted, seconds))
-        return self.answer
-
-    def parse(self, *_: object) -> Any:
-        return SimpleNamespace(global_=SimpleNamespace(reboot_on_error=self.reboot_on_error))
-
-    def prepare(self, *_: object) -> Prepared:
-        if self.prepare_error:
-            raise self.prepare_error
-        return Prepared(self.config, [], "{}", self.holds_node)
-
-    def install(self, *_: object) -> None:
-        self.installed += 1
-        if self.install_error:
-            raise self.install_error
-
-    def run(self, cmdline: str = "boot=live", *, key: bool = False) -> tuple[int, str, list[str]]:
-        consoles = FakeConsoles(key=key)
-        status = Live(self.runner, consoles, parse_parameters(cmdline)).run()
-        return status, consoles.text, self.runner.lines
 
 
 @pytest.fixture
@@ -114,12 +32,6 @@ def test_a_finished_node_is_erased_only_where_that_is_asked_for(
     assert (found, machine.installed) == (status, installed)
     assert ("this disk holds a node that Slipway has installed" in text) is (not installed)
     assert ("Automatic installation starts" in text) is bool(installed)
-
-
-def test_renames_on_other_disks_are_announced() -> None:
-    assert "VG pve on another disk (UUID u1) is renamed to pve-OLD-1" in render_intent(
-        config(rename_vgs={"u1": "pve-OLD-1"}), WHERE
-    )
 
 
 def test_parameters() -> None:
@@ -165,18 +77,24 @@ def test_without_an_answer_a_person_is_helped(machine: Machine) -> None:
     assert "Slipway 1.2.3" in text
     assert "scsi-0QEMU_QEMU_HARDDISK_DISKA" in text
     assert lines == [SHELL_ON_SCREEN, SHELL_ON_SERIAL]
-    assert machine.waited == [("", live.VOLUME_SECONDS)]
+    assert not machine.searched[0].required
 
 
-@pytest.mark.parametrize("cmdline", ["slipway.mode=auto", "slipway.answer=label:RACK7"])
-def test_an_unattended_machine_without_an_answer_fails(machine: Machine, cmdline: str) -> None:
-    machine.answer = None
-    status, text, lines = machine.run(cmdline)
+def test_an_unattended_machine_without_an_answer_fails(machine: Machine) -> None:
+    machine.find_error = UserError(Problem("answer", "no answer file was found", "give one"))
+    status, text, lines = machine.run("slipway.mode=auto")
     assert status == ExitStatus.BAD_INPUT
     assert "no answer file was found" in text
     assert "Installation failed (exit status 2)" in text
     assert lines == [SHELL_ON_SERIAL]
-    assert machine.waited[0][1] == live.UNATTENDED_VOLUME_SECONDS
+    assert machine.searched[0].required
+
+
+def test_a_wrong_command_line_is_told(machine: Machine) -> None:
+    status, text, _ = machine.run("slipway.answer=lable:X")
+    assert status == ExitStatus.BAD_INPUT
+    assert "slipway.answer: " in text
+    assert not machine.searched
 
 
 @pytest.mark.parametrize(
@@ -186,7 +104,7 @@ def test_modes_for_a_person_do_not_look_for_an_answer(machine: Machine, mode: st
     status, text, lines = machine.run(f"boot=live slipway.mode={mode}")
     assert status == ExitStatus.DONE
     assert shown in text
-    assert not machine.waited
+    assert not machine.searched
     assert lines == [SHELL_ON_SCREEN, SHELL_ON_SERIAL]
 
 
@@ -217,6 +135,8 @@ def test_a_refusal_shows_all_problems_and_installs_nothing(
         assert line in text
     assert f"Installation failed (exit status {status})" in text
     assert "press any key" not in text
+    assert ("Nothing has been written to a disk" in text) is (status in {2, 3})
+    assert str(error) in machine.log.read_text()
     assert lines == [SHELL_ON_SERIAL]
 
 
@@ -237,7 +157,7 @@ def test_a_failed_step_shows_the_log_and_does_not_restart(
 
 @pytest.mark.parametrize("fault", ["prepare_error", "install_error"])
 def test_restart_after_an_error_where_the_answer_says_so(machine: Machine, fault: str) -> None:
-    machine.reboot_on_error = True
+    machine.answer = Answer(ANSWER.replace("[network]", "reboot-on-error = true\n[network]"), WHERE)
     setattr(machine, fault, StepError("no"))
     status, text, lines = machine.run()
     assert status == ExitStatus.STEP_FAILED
@@ -251,114 +171,65 @@ def test_systemctl_may_be_gone_with_the_medium(machine: Machine) -> None:
     assert machine.run()[0] == ExitStatus.STEP_FAILED
 
 
-def networked(**update: Any) -> Inventory:
-    nics = tuple(nic.model_copy(update=update) for nic in FOUR_DISKS.nics)
-    return FOUR_DISKS.model_copy(update={"nics": nics, "leases": ()})
+WRONG = ANSWER.replace('"ext4"', '"ext5"').replace("[network]", "reboot-on-error = true\n[network]")
 
 
-def test_the_network_is_waited_for_where_there_is_a_link(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "read_inventory", lambda _: FOUR_DISKS)
-    before = networked(link=True)
-    runner = FakeRunner()
-    assert wait_for_lease(runner, before, ["--any"]) is FOUR_DISKS
-    names = " ".join(f"--interface={nic.name}" for nic in before.nics if nic.physical)
-    assert runner.lines == [
-        f"{live.WAIT_ONLINE} --quiet --any --operational-state=routable --timeout=30 {names}"
-    ]
-    broken = FakeRunner(failures={live.WAIT_ONLINE: "no such file"})
-    assert wait_for_lease(broken, before, ["--any"]) is FOUR_DISKS
+@pytest.mark.parametrize(
+    ("text", "status", "restarts"),
+    [
+        (ANSWER + REPORT, 3, False),
+        (WRONG + REPORT, 2, True),
+        (WRONG, 2, True),
+    ],
+)
+def test_a_refusal_is_reported_although_the_answer_is_wrong(
+    machine: Machine,
+    text: str,
+    status: int,
+    restarts: bool,  # noqa: FBT001 - a row of a table
+) -> None:
+    machine.answer = Answer(text, WHERE)
+    machine.holds_node = True
+    found, shown, lines = machine.run()
+    assert (found, machine.installed) == (status, 0)
+    assert lines == (["systemctl --no-block reboot"] if restarts else [SHELL_ON_SERIAL])
+    assert ("The machine restarts in 30 s" in shown) is restarts
+    if REPORT in text:
+        (event,) = machine.report.events
+        assert (event["event"], event["status"]) == ("failed", status)
+        assert event["reason"] in shown
+        assert event["machine"]["macs"] == [nic.mac for nic in FOUR_DISKS.nics if nic.physical]
+        assert event["fqdn"] == ("node1.example.test" if status == 3 else "")
+        assert event["reason"].splitlines()[0] in event["attachments"][0]["text"]
 
 
-def test_a_machine_without_network_cards_does_not_wait() -> None:
-    runner = FakeRunner()
-    bare = FOUR_DISKS.model_copy(update={"nics": ()})
-    assert wait_for_lease(runner, bare, []) is bare
-    assert runner.lines == []
+def test_events_and_webhook_of_an_installation(machine: Machine) -> None:
+    machine.answer = Answer(ANSWER + REPORT, WHERE)
+    machine.config = config(webhook=Endpoint(url="https://192.0.2.1/"))
+    assert machine.run()[0] == ExitStatus.DONE
+    assert [event["event"] for event in machine.report.events] == ["started", "succeeded"]
+    assert {event["install-id"] for event in machine.report.events} == {machine.context.install_id}
+    assert machine.posted == [machine.config.webhook]
+    assert machine.context.secrets == {PASSWORD, "r4ck-t0ken"}
 
 
-class FakeMonitor:
-    """Gives one event for each volume that appears, then time is up."""
-
-    def __init__(self, clock: Callable[[float], None]) -> None:
-        self.clock = clock
-        self.filters: list[str] = []
-
-    @classmethod
-    def from_netlink(cls, made: "FakeMonitor") -> "FakeMonitor":
-        return made
-
-    def filter_by(self, subsystem: str) -> None:
-        self.filters.append(subsystem)
-
-    def start(self) -> None:
-        assert self.filters == ["block"]
-
-    def poll(self, timeout: float) -> None:
-        self.clock(timeout)
+def test_a_failure_is_told_once_and_has_no_webhook(machine: Machine) -> None:
+    machine.answer = Answer(ANSWER + REPORT, WHERE)
+    machine.config = config(webhook=Endpoint(url="https://192.0.2.1/"))
+    machine.install_error = StepError(f"accounts: {PASSWORD} r4ck-t0ken")
+    assert machine.run("slipway.answer=https://192.0.2.1/ slipway.answer-token=c0mmand")[0] == 4
+    assert [event["event"] for event in machine.report.events] == ["started", "failed"]
+    assert machine.report.events[1]["reason"] == "accounts: <redacted> <redacted>"
+    assert not machine.posted
+    assert "c0mmand" in machine.context.secrets
+    assert not any(secret in body for body in machine.report.sent for secret in machine.context.secrets)
 
 
-@pytest.mark.parametrize(("appears_at", "found"), [(1, True), (3, True), (99, False)])
-def test_a_volume_may_appear_late(monkeypatch: pytest.MonkeyPatch, appears_at: int, found: bool) -> None:  # noqa: FBT001 - a row of a table
-    now = 0.0
-    looks = 0
-
-    def advance(_: float) -> None:
-        nonlocal now
-        now += 10.0
-
-    def find(_: object, __: str, *, warn: Callable[[str], None]) -> Answer | None:
-        nonlocal looks
-        looks += 1
-        warn("no answer.toml")
-        return Answer("text", WHERE) if looks >= appears_at else None
-
-    monkeypatch.setattr(pyudev, "Context", lambda: FakeMonitor(advance))
-    monkeypatch.setattr(pyudev, "Monitor", FakeMonitor)
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    monkeypatch.setattr(live, "find_answer", find)
-    warnings: list[str] = []
-    answer = live.wait_for_answer(FakeRunner(), "", 30, warnings.append)
-    assert (answer is not None) is found
-    assert warnings == ["no answer.toml"]
-    assert looks == (appears_at if found else 4)
-
-
-def test_the_machine_in_short() -> None:
-    text = render_machine(FOUR_DISKS)
-    assert text.startswith(
-        "Machine: QEMU Standard PC (i440FX + PIIX, 1996), BIOS, 3.8 GiB of memory\nDisks:\n"
-    )
-    assert (
-        "  /dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_DISKA\n      16.0 GiB, QEMU HARDDISK, serial DISKA, sda\n"
-        in text
-    )
-    assert len([line for line in text.splitlines() if line.startswith("  /dev/")]) == len(FOUR_DISKS.disks)
-    for nic in FOUR_DISKS.nics:
-        assert nic.mac in text
-
-
-def test_the_welcome_says_what_to_do() -> None:
-    text = render_welcome(FOUR_DISKS, "1.2.3")
-    assert "Slipway 1.2.3" in text
-    assert "volume labelled SLIPWAY or PROXMOX-AIS" in text
-    assert "slipway-install install --auto" in text
-
-
-def test_the_address_of_the_node() -> None:
-    network = config().network
-    assert render_url(config()) == "https://192.0.2.10:8006/"
-    six = network.model_copy(update={"address": "2001:db8::4/64"})
-    assert render_url(config(network=six)) == "https://[2001:db8::4]:8006/"
-    assert "Restart the machine" in render_success(config(), restarts=False)
-
-
-def test_the_intent_names_node_and_disk() -> None:
-    text = render_intent(config(), WHERE)
-    assert "node1.example.test, 192.0.2.10/24 on ens3 (52:54:00:12:34:56)" in text
-
-
-def test_a_failure_without_a_log() -> None:
-    assert "Last lines" not in render_failure("disk: too small; choose another", 3, [])
+def test_on_existing_wipe_erases_a_finished_node(machine: Machine) -> None:
+    machine.holds_node = True
+    machine.config = config(on_existing="wipe")
+    assert machine.run()[0] == ExitStatus.DONE
+    assert machine.installed == 1
 
 
 def test_verbs_give_status_and_problems(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
@@ -367,13 +238,14 @@ def test_verbs_give_status_and_problems(machine: Machine, capsys: pytest.Capture
     machine.prepare_error = BAD
     assert live.run_auto() == ExitStatus.BAD_INPUT
     assert capsys.readouterr().err == "global.fqdn: missing; add it\ndisk-setup: no such disk; see\n"
-    machine.answer = None
+    machine.find_error = UserError(Problem("answer", "no answer file was found", "give one"))
     assert live.run_auto() == ExitStatus.BAD_INPUT
     assert "no answer file was found" in capsys.readouterr().err
+    assert all(search.required for search in machine.searched)
 
 
 def test_install_from_a_file(machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "answer.toml").write_text("a = 1")
+    (tmp_path / "answer.toml").write_text(ANSWER)
     assert live.run_install_file(str(tmp_path / "answer.toml")) == ExitStatus.DONE
     machine.install_error = StepError("wipe: busy")
     assert live.run_install_file(str(tmp_path / "answer.toml")) == ExitStatus.STEP_FAILED
@@ -386,3 +258,12 @@ def test_the_verb_for_a_person(machine: Machine, capsys: pytest.CaptureFixture[s
     assert live.run_tui() == ExitStatus.DONE
     assert "Slipway 1.2.3" in capsys.readouterr().out
     assert machine.installed == 0
+
+
+def test_who_may_not_write_the_log_is_told(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    machine.log = tmp_path / "file/install.log"
+    with pytest.raises(
+        UserError, match=r"install.log: the log cannot be written: File exists; run it as root"
+    ):
+        machine.run()

@@ -2,15 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hostlib.errors import CheckBlocksError, UserError
 from hostlib.inventory import Content, Inventory, Lease, parse_inventory
-from installer import execute, live
+from installer import execute, leases, live_prepare
 from installer.answers import Answers
-from installer.live import needs_lease, prepare, read_answers
+from installer.config import FirstBootHook
+from installer.hook import Hook
+from installer.live_prepare import Prepared, needs_lease, prepare, read_answers, wants_reboot
 from installer.plan import plan_install
 from installer.volumes import Answer
 from tests.unit.installer_fakes import PASSWORD, FakeRunner, config
@@ -65,6 +66,10 @@ def test_warnings_and_problems_of_an_answer_are_told() -> None:
         (ANSWER, True),
         (STATIC, False),
         (STATIC.replace('fqdn = "node1.example.test"', 'fqdn = {source = "from-dhcp"}'), True),
+        (STATIC + '[first-boot]\nsource = "from-iso"', False),
+        (STATIC + '[first-boot]\nsource = "from-url"\nurl = "https://192.0.2.1/"', True),
+        (STATIC + '[report]\nurl = "https://192.0.2.1/"', True),
+        (STATIC + '[post-installation-webhook]\nurl = "https://192.0.2.1/"', True),
     ],
 )
 def test_who_needs_dhcp(text: str, expected: bool) -> None:  # noqa: FBT001 - a row of a table
@@ -76,9 +81,15 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Inventory]:
     """What each look at the machine finds, in order; the last look is repeated."""
     looks = [BARE]
     monkeypatch.setattr(execute, "RUN", tmp_path)
-    monkeypatch.setattr(live, "read_inventory", lambda _: looks.pop(0) if len(looks) > 1 else looks[0])
-    monkeypatch.setattr(live, "resolve", lambda *_: config())
+    for module in (live_prepare, leases):
+        monkeypatch.setattr(module, "read_inventory", lambda _: looks.pop(0) if len(looks) > 1 else looks[0])
+    monkeypatch.setattr(live_prepare, "apply_resolver", lambda _: None)
+    monkeypatch.setattr(live_prepare, "resolve", lambda *_: config(warnings=("this disk is slow",)))
     return looks
+
+
+def prepared(text: str, runner: FakeRunner | None = None) -> Prepared:
+    return prepare(answers(text), runner or FakeRunner(), quiet, quiet)
 
 
 @pytest.mark.parametrize(("text", "waits"), [(ANSWER, True), (STATIC, False)])
@@ -89,39 +100,29 @@ def test_the_network_is_waited_for_only_where_it_is_needed(
 ) -> None:
     lease = Lease(nic="ens3", address="192.0.2.10/24", gateway="192.0.2.1")
     machine.append(BARE.model_copy(update={"leases": (lease,)}))
-    said: list[str] = []
+    said, warned = list[str](), list[str]()
     runner = FakeRunner()
-    prepared = prepare(answers(text), runner, said.append)
-    assert [line.split()[0] for line in runner.lines] == ([live.WAIT_ONLINE] if waits else [])
+    ready = prepare(answers(text), runner, said.append, warned.append)
+    assert [line.split()[0] for line in runner.lines] == ([leases.WAIT_ONLINE] if waits else [])
     assert said == (["waiting for DHCP, at most 30 s\n"] if waits else [])
-    assert [step.name for step in prepared.plan] == [step.name for step in plan_install(config())]
-
-
-def test_another_card_is_waited_for_when_the_first_lease_has_no_gateway(machine: list[Inventory]) -> None:
-    nic = BARE.nics[0].model_copy(update={"link": True})
-    other = nic.model_copy(update={"name": "other0"})
-    lease = Lease(nic=nic.name, address="169.254.3.1/16")
-    machine[0] = BARE.model_copy(update={"nics": (nic, other), "leases": (lease,)})
-    runner, said = FakeRunner(), list[str]()
-    prepare(answers(ANSWER), runner, said.append)
-    assert len(runner.lines) == 1
-    assert "--any" not in runner.lines[0]
-    assert said == ["no gateway by DHCP yet; waiting for other0, at most 30 s\n"]
+    assert warned[-1] == "this disk is slow"
+    assert [step.name for step in ready.plan] == [step.name for step in plan_install(config())]
+    assert bool(ready.inventory.leases) is waits
 
 
 def test_a_finished_node_on_the_target_is_noticed(machine: list[Inventory]) -> None:
-    assert not prepare(answers(STATIC), FakeRunner(), quiet).holds_node
+    assert not prepared(STATIC).holds_node
     disk = BARE.disks[0]
     pv = Content(device=f"{disk.name}3", type="LVM2_member", vg="pve", vg_tags=("slipway-installed",))
     machine[0] = BARE.model_copy(update={"disks": (disk.model_copy(update={"contents": (pv,)}),)})
-    assert prepare(answers(STATIC), FakeRunner(), quiet).holds_node
+    assert prepared(STATIC).holds_node
 
 
 def test_the_answer_that_is_kept_holds_no_secret(machine: list[Inventory]) -> None:
     assert machine
-    prepared = prepare(answers(STATIC), FakeRunner(), quiet)
-    assert PASSWORD not in prepared.answer
-    assert json.loads(prepared.answer)["global"]["root-password"] == "**********"
+    kept = prepared(STATIC).answer
+    assert PASSWORD not in kept
+    assert json.loads(kept)["global"]["root-password"] == "**********"
 
 
 def test_nothing_is_prepared_beside_a_running_installation(machine: list[Inventory], tmp_path: Path) -> None:
@@ -130,15 +131,36 @@ def test_nothing_is_prepared_beside_a_running_installation(machine: list[Invento
         execute._lock(tmp_path / "install.lock"),
         pytest.raises(CheckBlocksError, match="another installation"),
     ):
-        prepare(answers(STATIC), FakeRunner(), quiet)
+        prepared(STATIC)
 
 
-def test_an_installation_keeps_the_answer_and_tells_the_sinks(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Any] = []
-    monkeypatch.setattr(live, "hold_in_memory", lambda: seen.append("held"))
-    monkeypatch.setattr(live, "run_install", lambda *arguments: seen.append(arguments))
-    runner, sinks = FakeRunner(), [seen.append]
-    live.install(live.Prepared(config(), [], "{}"), runner, sinks)
-    held, (given, plan, context, told) = seen
-    assert held == "held"
-    assert (given, plan, context.answer, context.runner, told) == (config(), [], "{}", runner, sinks)
+def test_the_hook_is_read_before_there_is_a_plan(
+    machine: list[Inventory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert machine
+    wanted = FirstBootHook(source="from-iso", ordering="fully-up", endpoint=None)
+    hook = Hook("fully-up", "the live medium", b"#!/bin/sh")
+    monkeypatch.setattr(live_prepare, "resolve", lambda *_: config(first_boot=wanted))
+    monkeypatch.setattr(live_prepare, "read_hook", lambda *_: hook)
+    assert prepared(STATIC).plan == plan_install(config(first_boot=wanted), hook)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (STATIC, False),
+        ("[global]\nreboot-on-error = true", True),
+        ("[global]\nreboot_on_error = true", True),
+        ("[global]\nreboot-on-error = false", False),
+        ('[global]\nreboot-on-error = "true"', False),
+        ("global.reboot-on-error = true", True),
+        ('{"global": {"reboot-on-error": true}}', True),
+        ("global = 1", False),
+        ("", False),
+        ("[global]\nreboot-on-error = true\nfqdn = ", True),
+        ("[global]\n# reboot-on-error = true\nfqdn = ", False),
+        ('{"global": {\n"reboot-on-error": true', True),
+    ],
+)
+def test_who_wants_a_restart_although_the_answer_is_wrong(text: str, expected: bool) -> None:  # noqa: FBT001 - a row of a table
+    assert wants_reboot(text) is expected

@@ -1,4 +1,7 @@
+from installer.config import Endpoint, FirstBootHook
+from installer.hook import Hook
 from installer.plan import INITRAMFS, ROOT_IMAGES, plan_install
+from installer.steps.hook import FirstBoot
 from installer.steps.verify import Verify
 from tests.unit.installer_fakes import PASSWORD, config
 
@@ -24,6 +27,18 @@ def test_the_order_of_the_steps() -> None:
     assert [step.name for step in plan] == NAMES
     assert [step.name for step in plan if not step.writes] == ["verify", "release"]
     assert all(step.weight > 0 for step in plan)
+
+
+HOOK = FirstBootHook(source="from-iso", ordering="fully-up", endpoint=None)
+
+
+def test_hook_and_webhook_come_before_the_disk_can_start() -> None:
+    plan = plan_install(config(first_boot=HOOK, webhook=Endpoint(url="https://192.0.2.1/")))
+    names = [step.name for step in plan]
+    place = NAMES.index("boot loader")
+    assert names == [*NAMES[:place], "first-boot hook", "webhook data", *NAMES[place:]]
+    read = Hook("fully-up", "the live medium", b"#!/bin/sh")
+    assert FirstBoot(read) in plan_install(config(first_boot=HOOK), read)
 
 
 def test_the_same_configuration_gives_the_same_plan() -> None:

@@ -220,11 +220,12 @@ def test_firmware_variables_that_are_missing_are_a_warning(tmp_path: Path) -> No
 def test_handoff_leaves_no_secret_on_the_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handoff, "INSTALL_LOG", tmp_path / "install.log")
     monkeypatch.setattr(handoff, "EVENTS", tmp_path / "events.jsonl")
-    (tmp_path / "install.log").write_text("the log")
+    (tmp_path / "install.log").write_text("the log of s3cret")
     root = tmp_path / "target"
     (root / "usr/lib/slipway").mkdir(parents=True)
     (root / "usr/lib/slipway/release.json").write_text('{"version": "1.2.3"}')
-    Handoff(config()).run(context(FakeRunner(), tmp_path), lambda _: None)
+    here = context(FakeRunner(), tmp_path, secrets=frozenset({"s3cret"}))
+    Handoff(config()).run(here, lambda _: None)
     seed = read_seed(root)
     assert (seed.install_id, seed.version, seed.thin_pool) == ("7f1c", "1.2.3", "data")
     logs = root / "var/log/slipway"
@@ -232,6 +233,7 @@ def test_handoff_leaves_no_secret_on_the_node(tmp_path: Path, monkeypatch: pytes
     assert sorted(path.name for path in logs.iterdir()) == ["config.json", "install.log"]
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in logs.iterdir())
     assert json.loads((logs / "config.json").read_text())["root_password"] == "**********"
+    assert (logs / "install.log").read_text() == "the log of <redacted>"
     assert not any(PASSWORD in path.read_text() for path in root.rglob("*") if path.is_file())
 
 
