@@ -39,12 +39,14 @@ class Request:
     limit_bytes: int = MIB
     """Of the response's body."""
     timeout_seconds: float = 60
-    """For everything: name, connection, redirects, body."""
+    """For everything: connection, redirects, body. A name that is looked up has the C library's limits."""
+    success: tuple[int, ...] = (200, 201)
+    """Statuses of an answer that is one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A server's answer of status 200, 201, 202 or 204."""
+    """What a server answered well."""
 
     status: int
     content_type: str
@@ -67,7 +69,7 @@ def send(request: Request) -> Response:
 
     A 301, 302, 307 or 308 keeps method and body, a 303 asks with GET. A fingerprint holds for each server on the
     way. The body is taken as it is sent: no compression is offered. No proxy is used. Raises HttpError for
-    any other status.
+    any status that the request does not name as success.
     """
     # aiohttp takes as long to load as most commands take in all, and they never talk to a server.
     from hostlib.http_exchange import exchange  # noqa: PLC0415  see above

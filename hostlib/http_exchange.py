@@ -17,8 +17,6 @@ from hostlib.run import redact
 from hostlib.sizes import render_size
 
 REDIRECTS: Final = 5
-SUCCESS: Final = (200, 201, 202, 204)
-"""OK, Created, Accepted, No Content: the last two are what receivers of reports answer."""
 REDIRECT: Final = (301, 302, 303, 307, 308)
 WORTH_ANOTHER_TRY: Final = (408, 425, 429)
 """Request Timeout, Too Early, Too Many Requests: of all below 500 the only ones that time may change."""
@@ -76,7 +74,7 @@ async def _hop(session: aiohttp.ClientSession, request: Request, url: URL) -> Re
         ) as answer:
             if answer.status in REDIRECT:
                 return _follow(request, url, answer.status, answer.headers.get("Location", ""))
-            if answer.status not in SUCCESS:
+            if answer.status not in request.success:
                 await _refused(request, url, answer)
             return await _read(request, url, answer)
     except aiohttp.ClientConnectorCertificateError as error:

@@ -88,9 +88,11 @@ class Nic(Record):
 
 
 class Lease(Record):
-    """What DHCP gave to an interface of the live system."""
+    """The network configuration of an interface of the live system."""
 
     nic: str
+    dhcp: bool = False
+    """From DHCPv4. Else the interface has it from the network boot, `ip=` or a router."""
     address: str
     """With prefix length."""
     gateway: str = ""

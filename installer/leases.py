@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
+import re
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from hostlib.errors import CommandError
 from hostlib.files import read_if_there, write_atomic
 from hostlib.inventory import Inventory, Lease
 from hostlib.probe import read_inventory
+from hostlib.probe.leases import has_lease
 from hostlib.run import Runner
 
 LOG = logging.getLogger("slipway.leases")
 LEASE_SECONDS: Final = 30
-WAIT_ONLINE: Final = "/usr/lib/systemd/systemd-networkd-wait-online"
+POLL_SECONDS: Final = 0.25
 RESOLV_CONF: Final = Path("/etc/resolv.conf")
 NAMESERVERS: Final = 3
 """MAXNS of the C library; it ignores more."""
@@ -25,35 +27,34 @@ def wait_for_leases(
     runner: Runner, inventory: Inventory, say: Callable[[str], None], seconds: int = LEASE_SECONDS
 ) -> Inventory:
     """Wait for DHCP where that can help, for `seconds` each time; give the machine as it is then."""
-    if not inventory.leases:
+    if not any(lease.dhcp for lease in inventory.leases):
         say(f"waiting for DHCP, at most {seconds} s\n")
-        inventory = wait_for_lease(runner, inventory, ["--any"], seconds)
+        inventory = wait_for_lease(runner, inventory, seconds, everywhere=False)
     leased = {lease.nic for lease in inventory.leases if not lease.gateway}
     waiting = [nic.name for nic in inventory.nics if nic.physical and nic.link and nic.name not in leased]
     if leased and waiting and not any(lease.gateway for lease in inventory.leases):
         # What came first may be the network of a BMC or of a storage system.
         say(f"no gateway by DHCP yet; waiting for {', '.join(waiting)}, at most {seconds} s\n")
-        inventory = wait_for_lease(runner, inventory, [], seconds)
+        inventory = wait_for_lease(runner, inventory, seconds, everywhere=True)
     return inventory
 
 
-def wait_for_lease(
-    runner: Runner, inventory: Inventory, which: Sequence[str], seconds: int = LEASE_SECONDS
-) -> Inventory:
-    """Wait for addresses, at most `seconds`; give the machine as it is then.
+def wait_for_lease(runner: Runner, inventory: Inventory, seconds: int, *, everywhere: bool) -> Inventory:
+    """Wait for DHCPv4 on one interface, or `everywhere` that has a link; give the machine as it is then.
 
-    `which` is `--any` to wait for one interface, nothing to wait for all that have a link.
+    Looks at systemd-networkd's lease files: its own program for that, systemd-networkd-wait-online, is content with
+    the address that a router advertises or that is left from the network boot.
     """
     physical = [nic for nic in inventory.nics if nic.physical]
-    nics = [nic for nic in physical if nic.link] or physical
+    nics = [nic.name for nic in physical if nic.link] or [nic.name for nic in physical]
     if not nics:
         return inventory
-    options = ("--quiet", *which, "--operational-state=routable", f"--timeout={seconds}")
-    interfaces = (f"--interface={nic.name}" for nic in nics)
-    try:
-        runner.run([WAIT_ONLINE, *options, *interfaces], ok=(0, 1), timeout_seconds=seconds + 10)
-    except CommandError as error:
-        LOG.warning("the network cannot be waited for: %s", error)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        leased = sum(has_lease(name) for name in nics)
+        if leased == len(nics) or (leased and not everywhere):
+            break
+        time.sleep(POLL_SECONDS)
     return read_inventory(runner)
 
 
@@ -72,7 +73,7 @@ def render_resolv_conf(leases: Sequence[Lease]) -> str:
     domains = " ".join(domains_of(leases))
     lines += [f"search {domains}"] if domains else []
     # The C library's own limits, 5 s and two rounds for each server, outlast those of a request.
-    return "\n".join([*lines, "options timeout:3 attempts:2", ""])
+    return "\n".join([*lines, "options timeout:2 attempts:1", ""])
 
 
 def apply_resolver(inventory: Inventory, path: Path = RESOLV_CONF) -> None:
@@ -81,7 +82,7 @@ def apply_resolver(inventory: Inventory, path: Path = RESOLV_CONF) -> None:
     What somebody else has put there stays. A file that cannot be written is a warning: addresses work without.
     """
     text = render_resolv_conf(inventory.leases)
-    if not text or read_if_there(path):
+    if not text or re.search(r"^\s*nameserver\s", read_if_there(path) or "", re.MULTILINE):
         return
     try:
         write_atomic(path, text)

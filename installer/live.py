@@ -170,6 +170,8 @@ class Live:
         config = prepared.config
         self._consoles.say(render_intent(config, answer.source))
         if prepared.holds_node and self._mode != "auto" and config.on_existing != "wipe":
+            # A machine that starts from the network first would come back to this for good.
+            self._session.reboot_on_error = False
             raise CheckBlocksError(node_problem(config))
         text = "Automatic installation starts in {seconds:2d} s, press any key to stop"
         if self._consoles.countdown(COUNTDOWN_SECONDS, text):

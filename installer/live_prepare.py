@@ -94,7 +94,7 @@ def node_problem(config: InstallConfig) -> Problem:
     """Give what stops an unattended installation that would erase a finished node."""
     what = "this disk holds a node that Slipway has installed; it is not erased without being asked"
     todo = (
-        "remove the medium to start the node; to erase it, boot with slipway.mode=auto, run "
+        "remove the medium or let the firmware start from the disk; to erase it, boot with slipway.mode=auto, run "
         "`slipway-install install --auto` or set disk-setup.on-existing to 'wipe'"
     )
     return Problem(config.target.path, what, todo)

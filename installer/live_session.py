@@ -15,7 +15,7 @@ from hostlib.run import Runner
 from installer.answers import parse_report
 from installer.config import Endpoint, ReportTarget
 from installer.execute import run_install
-from installer.leases import apply_resolver
+from installer.leases import apply_resolver, wait_for_leases
 from installer.live_prepare import Prepared, Say, prepare, read_answers, wants_reboot
 from installer.progress import Event, console_sink
 from installer.redaction import collect_secrets, find_secrets
@@ -96,7 +96,7 @@ class Session:
 
     def _read_machine(self) -> Inventory | None:
         try:
-            return read_inventory(self._runner)
+            return wait_for_leases(self._runner, read_inventory(self._runner), self._say)
         except (SlipwayError, OSError, ValueError) as error:
             LOG.warning("the report goes without the machine: %s", error)
             return None

@@ -31,6 +31,8 @@ SCHEMA: Final = "1.0"
 LOG_BYTES: Final = 256 * KIB
 """At most this much of the end of the log goes with a failure."""
 REQUEST_SECONDS: Final = 10.0
+TAKEN: Final = (200, 201, 202, 204)
+"""OK, Created, Accepted, No Content: what receivers answer."""
 FIRST_WAIT_SECONDS: Final = 1.0
 LONGEST_WAIT_SECONDS: Final = 30.0
 DEAD_SECONDS: Final = 60.0
@@ -114,6 +116,7 @@ class Sender:
             fingerprint=endpoint.cert_fingerprint,
             token=endpoint.auth_token,
             timeout_seconds=REQUEST_SECONDS,
+            success=TAKEN,
         )
         self._send = send_
         self._queue: deque[Post] = deque()

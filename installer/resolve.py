@@ -15,7 +15,7 @@ from installer.answers import Answers, DiskSetup, FirstBoot, LvmOptions, Report,
 from installer.answers.disks import uncarried
 from installer.config import DiskTarget, Endpoint, FirstBootHook, InstallConfig, Layout, ReportTarget
 from installer.layout import plan_layout
-from installer.resolve_disk import choose_disk, choose_disks
+from installer.resolve_disk import choose_disk, choose_disks, render_disk
 from installer.resolve_network import resolve_fqdn, resolve_network, warn_of_names
 
 VG: Final = "pve"
@@ -42,18 +42,36 @@ def resolve(answers: Answers, inventory: Inventory) -> InstallConfig:
     disk = _disk(answers.disk_setup, inventory, problems)
     findings = run_checks(inventory)
     layout = None
+    existing: list[Problem] = []
     if disk is not None:
         findings += check_target(inventory, disk)
+        if answers.disk_setup.on_existing == "refuse":
+            existing = check_existing(inventory, disk)
         layout = _layout(answers, inventory, disk, problems)
     fqdn = _collect(problems, lambda: resolve_fqdn(answers, inventory))
     domain = fqdn.partition(".")[2] if fqdn else ""
     network = _collect(problems, lambda: resolve_network(answers.network, inventory, domain))
-    blocking = blocking_problems(findings)
+    blocking = (*blocking_problems(findings), *existing)
     if problems:
         raise UserError((*problems, *blocking))
     if blocking or disk is None or layout is None or fqdn is None or network is None:
         raise CheckBlocksError(blocking)
     return _config(answers, inventory, disk, layout, fqdn, network)
+
+
+def check_existing(inventory: Inventory, target: Disk) -> list[Problem]:
+    """Give what `on-existing = "refuse"` stops at: anything on the target, and the VG's name in use elsewhere."""
+    todo = "erase it by hand, choose another disk, or set disk-setup.on-existing to 'rename' or 'wipe'"
+    problems = []
+    if target.contents:
+        held = ", ".join(f"{c.device}: {c.type}{f' of VG {c.vg}' if c.vg else ''}" for c in target.contents)
+        what = f"on-existing is 'refuse', and this disk is not empty ({held})"
+        problems.append(Problem(render_disk(target), what, todo))
+    for disk in inventory.disks:
+        if disk.name != target.name and any(content.vg == VG for content in disk.contents):
+            what = f"on-existing is 'refuse', and this disk holds a VG called {VG}"
+            problems.append(Problem(render_disk(disk), what, todo))
+    return problems
 
 
 def check_answers(answers: Answers) -> None:

@@ -65,7 +65,11 @@ def resolve_network(network: Network, inventory: Inventory, domain: str) -> Netw
 
 
 def _names(network: Network, inventory: Inventory) -> dict[str, str]:
-    """Give the pinned names: MAC -> name. NICs that the mapping leaves out get nic0, nic1 and so on."""
+    """Give the pinned names: MAC -> name.
+
+    A card that the mapping leaves out gets nicN, N being its place among all physical cards, as in the peer; where the
+    mapping has given that name to another card, the first free number behind all cards.
+    """
     pinning = network.interface_name_pinning
     if pinning is None or not pinning.enabled:
         return {}
@@ -76,8 +80,13 @@ def _names(network: Network, inventory: Inventory) -> dict[str, str]:
         raise UserError(Problem("network.interface-name-pinning", what, "turn it off: enabled = false"))
     _refuse_kernel_names(pinning, physical)
     taken = set(pinning.mapping.values())
-    free = (name for number in itertools.count() if (name := f"nic{number}") not in taken)
-    return {nic.mac: pinning.mapping.get(nic.mac.lower()) or next(free) for nic in physical}
+    spare = (name for number in itertools.count(len(physical)) if (name := f"nic{number}") not in taken)
+    places = (f"nic{number}" for number in range(len(physical)))
+    defaults = (name if name not in taken else next(spare) for name in places)
+    return {
+        nic.mac: pinning.mapping.get(nic.mac.lower()) or default
+        for nic, default in zip(physical, defaults, strict=True)
+    }
 
 
 def _refuse_kernel_names(pinning: Pinning, physical: list[Nic]) -> None:

@@ -15,6 +15,7 @@ from hostlib.inventory import Disk, Inventory, Nic
 from hostlib.paths import RUN
 from hostlib.release import Release
 from installer.config import Endpoint, InstallConfig
+from installer.report import TAKEN
 
 LOG = logging.getLogger("slipway.webhook")
 SCHEMA: Final = "1.2"
@@ -146,6 +147,7 @@ def run_webhook(endpoint: Endpoint, warn: Callable[[str], None]) -> None:
             body=body,
             fingerprint=endpoint.cert_fingerprint,
             timeout_seconds=REQUEST_SECONDS,
+            success=TAKEN,
         )
         send_patiently(
             request, limit_seconds=LIMIT_SECONDS, tell=lambda text: warn(f"post-installation-webhook: {text}")

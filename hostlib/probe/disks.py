@@ -165,7 +165,8 @@ def _read_disk(device: Device, around: _Surroundings, shared: frozenset[str]) ->
         wwn=device.udev.get("ID_WWN_WITH_EXTENSION") or device.udev.get("ID_WWN", ""),
         bus=_bus(device),
         rotational=device.attribute("queue/rotational") == "1",
-        removable=device.attribute("removable") == "1",
+        # The kernel calls no SD card removable; an eMMC, which is soldered in, says MMC.
+        removable=device.attribute("removable") == "1" or device.attribute("device/type") == "SD",
         read_only=device.attribute("ro") == "1",
         boot_medium=not MEDIUM_MOUNTS.isdisjoint(mountpoints),
         contents=tuple(contents),

@@ -44,6 +44,12 @@ def read_leases(
     return tuple(lease for _, lease in sorted(found, key=lambda item: item[0]))
 
 
+def has_lease(nic: str, root: Path = Path("/")) -> bool:
+    """Tell whether systemd-networkd has got a lease for the interface called `nic`."""
+    index = read_if_there(root / "sys/class/net" / nic / "ifindex")
+    return bool(index and read_if_there(root / LEASES / index))
+
+
 def parse_lease(text: str, nic: str) -> Lease:
     """Read a lease file of systemd-networkd. Raises ValueError when it has no valid address."""
     values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and line[0] != "#")
@@ -56,6 +62,7 @@ def parse_lease(text: str, nic: str) -> Lease:
     search = (name.strip(".") for name in values.get("DOMAIN_SEARCH_LIST", "").split())
     return Lease(
         nic=nic,
+        dhcp=True,
         address=str(interface),
         gateway=next(iter(_addresses(values.get("ROUTER", "").split())), ""),
         dns=_addresses(values.get("DNS", "").split()),
@@ -84,9 +91,12 @@ def parse_text_option(digits: str) -> str:
 
 
 def parse_fingerprint_option(digits: str) -> str:
-    """Read a fingerprint: as a text, or as 32 bytes, which dnsmasq makes of `ab:cd:…`. Raises ValueError."""
+    """Read a fingerprint: as a text, or as bytes, which dnsmasq makes of `ab:cd:…`. Raises ValueError.
+
+    Bytes of another number than 32 are kept: whoever uses them must refuse them, and not go on without.
+    """
     data = bytes.fromhex(digits)
-    return data.hex() if len(data) == SHA256_BYTES else parse_text_option(digits)
+    return data.hex() if len(data) == SHA256_BYTES or not data.isascii() else parse_text_option(digits)
 
 
 def _with_route(lease: Lease, routes: Sequence[DefaultRoute]) -> Lease:

@@ -73,4 +73,4 @@ def read_kernel_cmdline(root: Path = Path("/")) -> str:
     """Read the kernel command line, without the secrets that it may hold: inventories are passed on."""
     text = read_if_there(root / "proc/cmdline") or ""
     text = re.sub(r"(slipway\.answer-token=)\S+", rf"\1{REDACTED}", text)
-    return re.sub(r"(?<=slipway\.answer=)\S+", lambda found: redact_url(found[0]), text)
+    return re.sub(r"\b(slipway\.answer=|fetch=)(\S+)", lambda found: found[1] + redact_url(found[2]), text)

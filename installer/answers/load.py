@@ -61,6 +61,9 @@ def _cut_out(text: str, name: str) -> object:
         header = HEADER.fullmatch(line)
         if header:
             inside = header[1] == name
+        elif line.startswith("["):
+            # A header that is broken itself.
+            inside = False
         if inside:
             lines.append(line)
     try:
@@ -81,6 +84,7 @@ def _no_key_twice(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 def _check_values(data: dict[str, Any]) -> None:
     """Raise UserError for what the two formats do not have, but Python's parsers let through."""
     rest: list[tuple[tuple[str | int, ...], object]] = [((), data)]
+    problems = []
     for loc, value in rest:
         what = ""
         if isinstance(value, dict):
@@ -92,4 +96,6 @@ def _check_values(data: dict[str, Any]) -> None:
         elif isinstance(value, int) and not -INTEGER_LIMIT <= value < INTEGER_LIMIT:
             what = "it is a number of more than 64 bits"
         if what:
-            raise UserError(Problem(render_path(loc), what, "correct it"))
+            problems.append(Problem(render_path(loc), what, "correct it"))
+    if problems:
+        raise UserError(problems)

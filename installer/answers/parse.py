@@ -90,6 +90,7 @@ def parse_answers(text: str, source: str) -> tuple[Answers, list[str]]:
     data = load_tables(text, source)
     warnings: list[str] = []
     problems = [*_settle_aliases(data, warnings), *_take_out_refused(data)]
+    _take_out_nulls(data)
     try:
         answers = Answers.model_validate(data)
     except ValidationError as error:
@@ -136,10 +137,19 @@ def _settle_aliases(data: dict[str, Any], warnings: list[str]) -> Iterator[Probl
             warnings.append(f"{section}.{name}: this spelling is deprecated; write '{kebab}'")
 
 
+def _take_out_nulls(data: dict[str, Any]) -> None:
+    """Take null in JSON for a key that was left out, where it may be."""
+    for path, model in MODELS.items():
+        table = _table_at(data, path.split(".") if path else [])
+        for name, field in model.model_fields.items():
+            key = field.alias or name
+            if not field.is_required() and table.get(key, ...) is None:
+                del table[key]
+
+
 def _take_out_refused(data: dict[str, Any]) -> Iterator[Problem]:
     for section, (what, todo) in REFUSED.items():
-        if section in data:
-            del data[section]
+        if section in data and data.pop(section) is not None:
             yield Problem(section, what, todo)
 
 

@@ -20,7 +20,12 @@ def check_url(url: str) -> str:
         host, _ = parts.hostname, parts.port
     except ValueError:
         raise ValueError(wrong) from None
-    if parts.scheme not in {"http", "https"} or not host or not re.fullmatch(r"[!-~]+", url):
+    if (
+        parts.scheme not in {"http", "https"}
+        or not host
+        or parts.port == 0
+        or not re.fullmatch(r"[!-~]+", url)
+    ):
         raise ValueError(wrong)
     if parts.username is not None:
         todo = "remove the part before the '@'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
 from collections import Counter
@@ -23,7 +24,10 @@ INTERFACE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{1,14}", re.IGNORECASE)
 RESERVED_NAME: Final = re.compile(r"lo|vmbr\d+|all|default")
 MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 # The methods that Debian's libxcrypt checks a password with; see crypt(5).
-CRYPT_HASH: Final = re.compile(r"\$(y|gy|7|2[abxy]|6|5|sha1|1)\$[!-9;-~]*\$[./0-9A-Za-z]{22,}")
+CRYPT_HASH: Final = re.compile(
+    r"\$(y|gy|7|5)\$[!-9;-~]*\$[./0-9A-Za-z]{43}|\$2[abxy]\$\d\d\$[./0-9A-Za-z]{53}"
+    r"|\$6\$[!-9;-~]*\$[./0-9A-Za-z]{86}|\$sha1\$[!-9;-~]*\$[./0-9A-Za-z]{28}|\$1\$[!-9;-~]*\$[./0-9A-Za-z]{22}"
+)
 LOCKED: Final = frozenset({"!", "!!", "*", "!*"})
 PASSWORD_BYTES: Final = 8
 PASSWORD_LIMIT_BYTES: Final = 511
@@ -61,7 +65,13 @@ def check_mail(address: str) -> str:
 def check_country(code: str) -> str:
     """Raise ValueError unless `code` is a country."""
     if code not in COUNTRIES:
-        raise ValueError(f"{quote(code)} is no country; give a lower-case code of ISO 3166-1 such as 'at'")
+        near = {"uk": "gb"}.get(code.lower(), code.lower())
+        todo = (
+            f"did you mean '{near}'?"
+            if near in COUNTRIES
+            else "give a lower-case code of ISO 3166-1 such as 'at'"
+        )
+        raise ValueError(f"{quote(code)} is no country; {todo}")
     return code
 
 
@@ -69,7 +79,10 @@ def check_timezone(zone: str) -> str:
     """Raise ValueError unless `zone` is a time zone."""
     zones = known_timezones()
     if (zones and zone not in zones) or not re.fullmatch(r"[A-Za-z0-9_+/-]+", zone):
-        raise ValueError(f"{quote(zone)} is no time zone; give one such as 'Europe/Vienna' or 'UTC'")
+        lower = {name.lower(): name for name in zones}
+        near = difflib.get_close_matches(zone.lower(), lower, n=1, cutoff=0.8)
+        todo = f"did you mean '{lower[near[0]]}'?" if near else "give one such as 'Europe/Vienna' or 'UTC'"
+        raise ValueError(f"{quote(zone)} is no time zone; {todo}")
     return zone
 
 

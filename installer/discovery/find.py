@@ -163,15 +163,15 @@ class _Finder:
         """Give the machine with the leases of all interfaces that have a link, or of those that came in time."""
         seconds = REQUIRED_NETWORK_SECONDS if self._required else NETWORK_SECONDS
         inventory = read_inventory(self._runner)
-        if self._required and not any(nic.physical and nic.link for nic in inventory.nics):
+        if not any(nic.physical and nic.link for nic in inventory.nics):
             self._say(f"waiting for the network, at most {seconds} s\n")
-            inventory = wait_for_lease(self._runner, inventory, ["--any"], seconds)
-        leased = {lease.nic for lease in inventory.leases}
+            inventory = wait_for_lease(self._runner, inventory, seconds, everywhere=False)
+        leased = {lease.nic for lease in inventory.leases if lease.dhcp}
         waiting = [nic.name for nic in inventory.nics if nic.physical and nic.link and nic.name not in leased]
         # Whichever comes first must not decide.
         if waiting:
             self._say(f"waiting for DHCP on {', '.join(waiting)}, at most {seconds} s\n")
-            inventory = wait_for_lease(self._runner, inventory, [], seconds)
+            inventory = wait_for_lease(self._runner, inventory, seconds, everywhere=True)
         return inventory
 
     def _by_dhcp(self, trust: Trust, inventory: Inventory) -> Answer | None:

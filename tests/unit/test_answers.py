@@ -144,7 +144,9 @@ def test_null_in_json_is_a_key_that_is_left_out() -> None:
     data = json.loads(json.dumps(MINIMAL))
     data["network"] |= {"cidr": None, "filter": None, "interface-name-pinning": None}
     data["global"] |= {"root-password-hashed": None}
-    data["disk-setup"]["filter"] = None
+    data["disk-setup"] |= {"filter": None, "filter-match": None, "on-existing": None}
+    data["global"] |= {"root-ssh-keys": None, "reboot-mode": None}
+    data["enrollment"] = None
     assert parse_answers(json.dumps(data), "a") == parse_answers(json.dumps(MINIMAL), "a")
     data["global"]["mailto"] = None
     assert complain(json.dumps(data)) == "global.mailto: it is null; give a text in quotes"
@@ -166,7 +168,10 @@ def test_zones_are_those_of_the_table_that_a_node_has(
     assert zones == {"Europe/Vienna", "Europe/Busingen", "UTC"}
     monkeypatch.setattr(values, "known_timezones", lambda: zones)
     assert values.check_timezone("UTC") == "UTC"
-    for wrong in ("Etc/UTC", "US/Pacific", "Europe/Vienn"):
+    for wrong in ("europe/vienna", "Europe/Vienn"):
+        with pytest.raises(ValueError, match="did you mean 'Europe/Vienna'"):
+            values.check_timezone(wrong)
+    for wrong in ("Etc/UTC", "US/Pacific"):
         with pytest.raises(ValueError, match="is no time zone; give one such as"):
             values.check_timezone(wrong)
 
@@ -196,7 +201,12 @@ def test_hashes_of_crypt(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "!!!", "$6$", "$6$salt$<hash>", "abcdefghijklm", f"{HASHES[0]}\n", f"{HASHES[0]}:"]
+    "value",
+    [
+        *("", "!!!", "$6$", "$6$salt$<hash>", "abcdefghijklm", f"{HASHES[0]}\n", f"{HASHES[0]}:"),
+        # Cut off: nobody could log in.
+        *(value[:-1] for value in HASHES),
+    ],
 )
 def test_what_is_no_hash(value: str) -> None:
     with pytest.raises(ValueError, match="no password hash"):

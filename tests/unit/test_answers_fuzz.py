@@ -122,7 +122,7 @@ TYPED: dict[str, tuple[object, ...]] = {
     "global.mailto": ("ops", "", 1.5, {"a": "b"}),
     "global.root-password": ("short", 12345678, "a\nb-c-d-e", "x" * 600),
     "global.root-ssh-keys": ("ssh-ed25519", [5], ["ssh-ed25519 AAAA"], {}),
-    "global.reboot-on-error": ("true", 1, [], None),
+    "global.reboot-on-error": ("true", 1, []),
     "network.source": ("dhcp", "", 0, ["from-dhcp"], None),
     "network.mtu": ("1500", 1500, None, {}),
     "network.interface-name-pinning": (
@@ -144,11 +144,11 @@ TYPED: dict[str, tuple[object, ...]] = {
         {"order": "first"},
         {"bus": "usb"},
     ),
-    "disk-setup.on-existing": ("keep", True, None),
+    "disk-setup.on-existing": ("keep", True),
     "report": ({}, "https://a", {"url": "a"}, {"url": "https://a", "events": "all"}),
     "first-boot": ({}, {"source": "from-url"}, {"source": "from-iso", "ordering": 1}),
     "post-installation-webhook": ({}, 5, {"url": "https://a", "cert-fingerprint": "ab"}),
-    "enrollment": ({}, None, {"token": SECRET}),
+    "enrollment": ({}, {"token": SECRET}),
     "global": ({}, [], None, SECRET),
     "": (5, None, {"a": {"b": []}}),
 }

@@ -29,6 +29,7 @@ WANTED = Report.model_validate(tomllib.loads(SECTION)["report"])
         SECTION,
         "[global]\nkeyboard = 5\n" + SECTION,
         "[global\n" + SECTION + "\n[network]\ncidr = 192.0.2.1/24\n",
+        SECTION + "[global\nkeyboard = 'de'\n",
         "x = ]\n" + SECTION + "[network]\n" + "y = " + "[" * 9999,
         "a = 1\na = 2\n" + SECTION.replace("\n", "\r\n"),
         SECTION.replace("[report]", " [ report ] # where to") + "[disk-setup.filter]\nA = ",

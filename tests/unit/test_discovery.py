@@ -63,7 +63,7 @@ class Machine:
         self.fetched: list[Server] = []
         self.said = ""
         self.warnings: list[str] = []
-        self.waited: list[tuple[list[str], int]] = []
+        self.waited: list[tuple[str, int]] = []
         self.resolvers: list[tuple[str, ...]] = []
         self.now = 0.0
         monkeypatch.setattr(pyudev, "Context", lambda: FakeMonitor(self.advance))
@@ -87,13 +87,13 @@ class Machine:
         found = [self.volumes[label] for label in labels if label in self.volumes]
         return Answer(found[0], "volume") if found and self.now >= self.volume_after else None
 
-    def wait(self, _: object, __: Inventory, which: list[str], seconds: int) -> Inventory:
-        self.waited.append((which, seconds))
+    def wait(self, _: object, __: Inventory, seconds: int, *, everywhere: bool) -> Inventory:
+        self.waited.append(("all" if everywhere else "any", seconds))
         self.inventory = self.after_wait or self.inventory
         return self.inventory
 
     def wait_for_one(self, _: object, __: Inventory, ___: object, seconds: int) -> Inventory:
-        return self.wait(_, __, ["one"], seconds)
+        return self.wait(_, __, seconds, everywhere=False)
 
     def read_txt(self, name: str, servers: tuple[str, ...]) -> str:
         assert servers == ("10.0.2.3",)
@@ -329,13 +329,13 @@ def with_links(inventory: Inventory, *, link: bool | None, leased: bool) -> Inve
     ("parameters", "link", "leased", "waited"),
     [
         ({}, True, True, []),
-        ({}, True, False, [([], 10)]),
-        ({}, None, False, []),
-        ({"mode": "auto"}, True, True, []),
-        ({"mode": "auto"}, True, False, [([], 60)]),
+        ({}, True, False, [("all", 10)]),
         # Links take their time where a switch looks for loops first.
-        ({"mode": "auto"}, None, False, [(["--any"], 60)]),
-        ({"answer": "https://line/"}, True, True, [(["one"], 60)]),
+        ({}, None, False, [("any", 10)]),
+        ({"mode": "auto"}, True, True, []),
+        ({"mode": "auto"}, True, False, [("all", 60)]),
+        ({"mode": "auto"}, None, False, [("any", 60)]),
+        ({"answer": "https://line/"}, True, True, [("any", 60)]),
     ],
 )
 def test_the_network_is_waited_for(
@@ -343,7 +343,7 @@ def test_the_network_is_waited_for(
     parameters: dict[str, str],
     link: bool | None,  # noqa: FBT001  a row of a table
     leased: bool,  # noqa: FBT001  a row of a table
-    waited: list[tuple[list[str], int]],
+    waited: list[tuple[str, int]],
 ) -> None:
     first = FOUR_DISKS.model_copy(update={"nics": FOUR_DISKS.nics[:1]})
     machine.inventory = with_links(first, link=link, leased=leased)
@@ -360,3 +360,14 @@ def test_the_network_is_waited_for(
     else:
         machine.find(**parameters)
     assert machine.waited == waited
+
+
+def test_an_address_from_the_network_boot_does_not_hide_what_dhcp_gives(machine: Machine) -> None:
+    booted = FOUR_DISKS.leases[0].model_copy(update={"dhcp": False})
+    first = FOUR_DISKS.model_copy(update={"nics": FOUR_DISKS.nics[:1], "leases": (booted,)})
+    machine.inventory = with_links(first, link=True, leased=True)
+    given = booted.model_copy(update={"dhcp": True, "answer_url": "https://dhcp/"})
+    machine.after_wait = machine.inventory.model_copy(update={"leases": (given,)})
+    found = machine.find(mode="auto")
+    assert found
+    assert found.source.startswith("DHCP option 250")

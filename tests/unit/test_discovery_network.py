@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from hostlib.errors import UserError
-from hostlib.inventory import Inventory, parse_inventory
+from hostlib.inventory import Inventory, Lease, parse_inventory
 from installer import leases
 from installer.discovery import txt
 from installer.discovery.fetch import Server, fetch_answer
@@ -208,20 +209,29 @@ def networked(inventory: Inventory = FOUR_DISKS, **update: Any) -> Inventory:
     return inventory.model_copy(update={"nics": nics, "leases": ()})
 
 
-def test_the_network_is_waited_for_where_there_is_a_link(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leases, "read_inventory", lambda _: FOUR_DISKS)
+@pytest.mark.parametrize(
+    ("arrives", "everywhere", "seconds"), [(2.0, False, 2.0), (2.0, True, 5.0), (None, False, 10.0)]
+)
+def test_leases_are_waited_for_where_there_is_a_link(
+    monkeypatch: pytest.MonkeyPatch, *, arrives: float | None, everywhere: bool, seconds: float
+) -> None:
+    now = [0.0]
     before = networked(link=True)
-    runner = FakeRunner()
-    assert wait_for_lease(runner, before, ["--any"], 10) is FOUR_DISKS
-    names = " ".join(f"--interface={nic.name}" for nic in before.nics if nic.physical)
-    assert runner.lines == [
-        f"{leases.WAIT_ONLINE} --quiet --any --operational-state=routable --timeout=10 {names}"
-    ]
-    broken = FakeRunner(failures={leases.WAIT_ONLINE: "no such file"})
-    assert wait_for_lease(broken, before, ["--any"]) is FOUR_DISKS
+    first, *others = [nic.name for nic in before.nics if nic.physical]
+    assert others
+
+    def leased(name: str) -> bool:
+        moment = arrives if name == first else 5.0
+        return arrives is not None and moment is not None and now[0] >= moment
+
+    monkeypatch.setattr(leases, "has_lease", leased)
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", lambda pause: now.__setitem__(0, now[0] + pause))
+    monkeypatch.setattr(leases, "read_inventory", lambda _: FOUR_DISKS)
+    assert wait_for_lease(FakeRunner(), before, 10, everywhere=everywhere) is FOUR_DISKS
+    assert now[0] == seconds
     bare = FOUR_DISKS.model_copy(update={"nics": ()})
-    assert wait_for_lease(runner, bare, []) is bare
-    assert len(runner.lines) == 1
+    assert wait_for_lease(FakeRunner(), bare, 10, everywhere=everywhere) is bare
 
 
 def test_a_lease_without_a_gateway_is_not_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,16 +239,22 @@ def test_a_lease_without_a_gateway_is_not_the_last_word(monkeypatch: pytest.Monk
     other = card.model_copy(update={"name": "eth9"})
     none = FOUR_DISKS.model_copy(update={"nics": (card, other), "leases": ()})
     useless = FOUR_DISKS.leases[0].model_copy(update={"nic": "eth9", "gateway": ""})
+    assert useless.dhcp
     one = none.model_copy(update={"leases": (useless,)})
     both = none.model_copy(update={"leases": (FOUR_DISKS.leases[0], useless)})
     found = [one, both]
-    monkeypatch.setattr(leases, "read_inventory", lambda _: found.pop(0))
+    monkeypatch.setattr(leases, "wait_for_lease", lambda *_, **__: found.pop(0))
     said: list[str] = []
     assert wait_for_leases(FakeRunner(), none, said.append, 60) is both
     assert said == [
         "waiting for DHCP, at most 60 s\n",
         f"no gateway by DHCP yet; waiting for {card.name}, at most 60 s\n",
     ]
-    runner = FakeRunner()
-    assert wait_for_leases(runner, both, said.append) is both
-    assert runner.lines == []
+    assert wait_for_leases(FakeRunner(), both, said.append) is both
+
+
+def test_an_address_of_a_router_is_not_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = Lease(nic=FOUR_DISKS.nics[0].name, address="2001:db8::5/64", gateway="fe80::1")
+    early = FOUR_DISKS.model_copy(update={"leases": (address,)})
+    monkeypatch.setattr(leases, "wait_for_lease", lambda *_, **__: FOUR_DISKS)
+    assert wait_for_leases(FakeRunner(), early, lambda _: None) is FOUR_DISKS

@@ -197,7 +197,7 @@ LEASES = (
 def test_resolv_conf() -> None:
     assert render_resolv_conf(LEASES) == (
         "nameserver 192.0.2.53\nnameserver 192.0.2.54\nnameserver 2001:db8::1\n"
-        "search a.test b.test c.test\noptions timeout:3 attempts:2\n"
+        "search a.test b.test c.test\noptions timeout:2 attempts:1\n"
     )
     assert render_resolv_conf([Lease(nic="a", address="192.0.2.2/24", domain="a.test")]) == ""
 

@@ -88,7 +88,7 @@ def test_xfs_sizes() -> None:
 
 def test_pinned_names() -> None:
     network = config_of("pinned-names").network
-    assert (network.nic, set(network.other_nics)) == ("mgmt0", {"nic0", "data0", "data1"})
+    assert (network.nic, set(network.other_nics)) == ("mgmt0", {"nic1", "data0", "data1"})
 
 
 FINGERPRINT = "5a3b0c117e2d99f043816caed507b2681f94e35d7ac02b863ef1589d640ab7c2"

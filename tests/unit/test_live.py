@@ -203,6 +203,14 @@ def test_a_refusal_is_reported_although_the_answer_is_wrong(
         assert event["reason"].splitlines()[0] in event["attachments"][0]["text"]
 
 
+def test_a_machine_that_starts_from_the_network_first_does_not_restart_for_good(machine: Machine) -> None:
+    machine.answer = Answer(ANSWER.replace("[network]", "reboot-on-error = true\n[network]"), WHERE)
+    machine.holds_node = True
+    status, shown, lines = machine.run()
+    assert (status, machine.installed, lines) == (3, 0, [SHELL_ON_SERIAL])
+    assert "let the firmware start from the disk" in shown
+
+
 def test_events_and_webhook_of_an_installation(machine: Machine) -> None:
     machine.answer = Answer(ANSWER + REPORT, WHERE)
     machine.config = config(webhook=Endpoint(url="https://192.0.2.1/"))

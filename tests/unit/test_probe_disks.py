@@ -299,3 +299,11 @@ def test_names_lead_from_numbers_paths_and_links_to_kernel_names(tree: Tree) -> 
         "104:0": "cciss!c0d0",
         "/dev/cciss/c0d0": "cciss!c0d0",
     }
+
+
+@pytest.mark.parametrize(("kind", "removable"), [("SD", True), ("MMC", False)])
+def test_a_card_in_a_reader_of_its_own_is_removable(tree: Tree, kind: str, *, removable: bool) -> None:
+    udev = {"DEVPATH": "/devices/mmcblk0", "DEVNAME": "/dev/mmcblk0", "DEVTYPE": "disk"}
+    tree.add(udev, attributes(16 * SECTOR_BYTES) | {"device/type": kind})
+    (disk,) = read_disks(tree.devices, {}, {})
+    assert disk.removable is removable

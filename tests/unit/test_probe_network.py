@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from hostlib.inventory import Lease, Nic
-from hostlib.probe.leases import live_configuration, parse_lease, parse_resolv_conf, read_leases
+from hostlib.probe.leases import has_lease, live_configuration, parse_lease, parse_resolv_conf, read_leases
 from hostlib.probe.netlink import (
     AF_INET,
     AF_INET6,
@@ -221,14 +221,28 @@ CLIENTID=ffb6220feb0002
     ],
 )
 def test_lease(text: str, expected: Lease) -> None:
-    assert parse_lease(text, "eno1") == expected
+    assert parse_lease(text, "eno1") == expected.model_copy(update={"dhcp": True})
 
 
 @pytest.mark.parametrize("data", [b"http://\xe4/", b"http://a/\n", b"\0http://a/", b"http://a/\x1b[2J"])
 def test_an_option_that_is_no_text_is_left_out(data: bytes, caplog: pytest.LogCaptureFixture) -> None:
     lease = parse_lease(f"ADDRESS=10.0.2.15\nOPTION_250={data.hex()}\n", "eno1")
-    assert lease == Lease(nic="eno1", address="10.0.2.15/32")
+    assert lease == Lease(nic="eno1", dhcp=True, address="10.0.2.15/32")
     assert caplog.text.count("DHCP option 250 of eno1: cannot be read") == 1
+
+
+@pytest.mark.parametrize("size", [20, 31, 33])
+def test_a_fingerprint_of_another_length_is_kept_so_that_it_is_refused(size: int) -> None:
+    lease = parse_lease(f"ADDRESS=10.0.2.15\nOPTION_251={'ab' * size}\n", "eno1")
+    assert lease.answer_fingerprint == "ab" * size
+
+
+def test_a_lease_is_seen_by_the_name_of_the_card(tmp_path: Path) -> None:
+    assert not has_lease("eno1", tmp_path)
+    write(tmp_path, "sys/class/net/eno1/ifindex", "3\n")
+    assert not has_lease("eno1", tmp_path)
+    write(tmp_path, "run/systemd/netif/leases/3", "ADDRESS=10.0.0.3\n")
+    assert has_lease("eno1", tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "ADDRESS=\n", "ADDRESS=10.0.2.999\nNETMASK=255.0.0.0\n"])

@@ -74,7 +74,7 @@ def test_a_recorded_machine(tmp_path: Path) -> None:
 
 
 def test_the_command_line_is_read_without_its_secrets(tmp_path: Path) -> None:
-    line = "a slipway.answer-token=name:s3cret slipway.answer=https://user:pw@h/?key=s3cret b"
+    line = "a slipway.answer-token=name:s3cret slipway.answer=https://user:pw@h/?key=s3cret fetch=http://u:pw@h/a b"
     write(tmp_path, "proc/cmdline", line)
     found = read_kernel_cmdline(tmp_path)
     assert found.startswith("a slipway.answer-token=<redacted> slipway.answer=https://")

@@ -243,3 +243,44 @@ def test_a_pinned_name_of_the_kernel_is_refused_only_for_a_card_of_a_machine_wit
     assert config.warnings == (
         "network.interface-name-pinning.mapping.52:54:00:00:00:01: this machine has no such card, 'eth0' is not used",
     )
+
+
+HELD = {
+    "data": (Content(device="vda1", type="ext4", label="data"),),
+    "a finished node": (Content(device="vda3", type="LVM2_member", vg="pve", vg_uuid="U1", vg_tags=("slipway-installed",)),),
+    "an empty table": (Content(device="vda", type="gpt"),),
+}  # fmt: skip
+REFUSE = {"on-existing": "refuse"}
+
+
+@pytest.mark.parametrize("held", HELD.values(), ids=HELD)
+def test_refuse_stops_at_anything_on_the_target(held: tuple[Content, ...]) -> None:
+    machine = changed(disks=(ONE.disks[0].model_copy(update={"contents": held}),))
+    with pytest.raises(CheckBlocksError) as caught:
+        decide(machine, answers(disk=REFUSE))
+    (problem,) = caught.value.problems
+    assert ONE.disks[0].stable_path in problem.where
+    assert f"({held[0].device}: {held[0].type}" in problem.what
+    for other in ("rename", "wipe"):
+        assert decide(machine, answers(disk={"on-existing": other})).target.path == ONE.disks[0].stable_path
+
+
+def test_refuse_stops_at_a_vg_of_our_name_on_another_disk() -> None:
+    content = Content(device="vdb", type="LVM2_member", vg="pve", vg_uuid="U1")
+    empty = ONE.disks[0].model_copy(update={"contents": ()})
+    other = empty.model_copy(
+        update={
+            "name": "vdb",
+            "path": "/dev/vdb",
+            "ids": ("virtio-OTHER",),
+            "serial": "OTHER",
+            "wwn": "",
+            "contents": (content,),
+        }
+    )
+    machine = changed(disks=(empty, other))
+    with pytest.raises(CheckBlocksError, match=r"virtio-OTHER.*this disk holds a VG called pve"):
+        decide(machine, answers(disk=REFUSE))
+    assert decide(machine, answers()).rename_vgs.keys() == {"U1"}
+    bare = changed(disks=(empty,))
+    assert decide(bare, answers(disk=REFUSE)).on_existing == "refuse"

@@ -51,6 +51,7 @@ slipway_check_memory()
 slipway_curl()
 {
 	curl --fail --silent --show-error --location --max-redirs 5 --proto =http,https --insecure \
+		--max-filesize "${size}" \
 		--connect-timeout 20 --speed-limit 1000 --speed-time 30 --continue-at - \
 		--output "${file}" "${url}" 2>/run/slipway/curl.err &
 	pid=$!
@@ -69,11 +70,14 @@ slipway_curl()
 slipway_fetch()
 {
 	url="${FETCH%/*}/${name}"
+	# Without the user and password that may stand in it.
+	shown="${url#*://}"
+	shown="${url%%://*}://${shown##*@}"
 	file="${mountpoint:?}/live/${name}"
 	attempt=1
 	wait_seconds=2
 	while true; do
-		slipway_say "fetching ${url}, $((size / 1048576)) MiB"
+		slipway_say "fetching ${shown}, $((size / 1048576)) MiB"
 		if slipway_curl; then
 			got=$(wc -c <"${file}")
 			found=$(sha256sum <"${file}")
@@ -85,15 +89,16 @@ slipway_fetch()
 		else
 			status=$?
 			reason=$(tail -n 1 /run/slipway/curl.err)
-			# 33: the server cannot resume. 22 with a part of the file here: what is there cannot be continued.
+			# 33: the server cannot resume. 63: there is more than there should be. 22 with a part of the file
+			# here: what is there cannot be continued.
 			case "${status}" in
-			22 | 33) rm -f "${file}" ;;
+			22 | 33 | 63) rm -f "${file}" ;;
 			esac
 		fi
 		if [ "${attempt}" -ge "${SLIPWAY_ATTEMPTS}" ]; then
-			slipway_fail "${url}: ${reason} (attempt ${attempt} of ${SLIPWAY_ATTEMPTS})"
+			slipway_fail "${shown}: ${reason} (attempt ${attempt} of ${SLIPWAY_ATTEMPTS})"
 		fi
-		slipway_say "${url}: ${reason} (attempt ${attempt} of ${SLIPWAY_ATTEMPTS}); again in ${wait_seconds} s"
+		slipway_say "${shown}: ${reason} (attempt ${attempt} of ${SLIPWAY_ATTEMPTS}); again in ${wait_seconds} s"
 		sleep "${wait_seconds}"
 		attempt=$((attempt + 1))
 		wait_seconds=$((wait_seconds * 2))
@@ -112,7 +117,8 @@ do_netmount()
 		slipway_fail "no network card got an address by DHCP; check cable, switch port and DHCP server"
 	fi
 	# In tmpfs once: the images are mounted from where they are.
-	mount -t tmpfs -o size=100%,mode=0755 slipway "${mountpoint}"
+	room_kib=$(awk '{ sum += $2 } END { print int(sum / 1024) + 1024 }' "${SLIPWAY_LIST}")
+	mount -t tmpfs -o "size=${room_kib}k,mode=0755" slipway "${mountpoint}"
 	mkdir "${mountpoint}/live"
 	while read -r sum size name; do
 		# Not from the list on standard input.
