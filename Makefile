@@ -5,6 +5,7 @@ PYTHON := $(VENV)/bin/python
 PYTEST := $(VENV)/bin/pytest
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 TEST_ISO = out/slipway-$(VERSION)-test-amd64.iso
+TEST_NETBOOT = out/netboot-test
 # Two machines at a time: each has one virtual processor, see docs/testing.md.
 VM_WORKERS ?= 2
 
@@ -53,7 +54,7 @@ FORCE:
 ## make test-vm-all  the whole matrix of VM tests
 test-vm test-vm-all: $(VENV)/ready $(TEST_ISO)
 	@image/deps.sh test
-	SLIPWAY_TEST_ISO=$(TEST_ISO) $(PYTEST) tests/vm -n $(VM_WORKERS) --dist loadgroup \
+	SLIPWAY_TEST_ISO=$(TEST_ISO) SLIPWAY_TEST_NETBOOT=$(TEST_NETBOOT) $(PYTEST) tests/vm -n $(VM_WORKERS) --dist loadgroup \
 		$(if $(filter test-vm,$@),-m "not matrix",)
 
 ## make deps         install what the host lacks for all of the above

@@ -16,8 +16,10 @@ from tests.vm.lab.spec import (
     Firmware,
     GuestProgram,
     MachineSpec,
+    NetBoot,
     Nic,
     RunPaths,
+    Service,
 )
 
 PATHS = RunPaths(folder=Path("/lab/vm"), sockets=Path("/tmp/s"))
@@ -137,6 +139,50 @@ def test_network_reaches_only_the_host_s_loopback() -> None:
         "52:54:00:00:00:02",
     ]
     assert [card.split("addr=")[1].split(",")[0] for card in cards] == ["0x18", "0x19"]
+
+
+def card(command: list[str]) -> str:
+    return next(value for value in values(command, "-device") if value.startswith("virtio-net-pci"))
+
+
+def test_network_boot_of_a_bios_is_by_the_card_s_own_rom() -> None:
+    command = plan(MachineSpec(nics=(Nic(mac="52:54:00:aa:00:01", boot=NetBoot.PXE),)))
+    assert card(command) == "virtio-net-pci,netdev=net1,mac=52:54:00:aa:00:01,addr=0x18,bootindex=0"
+
+
+@pytest.mark.parametrize(("boot", "settings"), [(NetBoot.PXE, 0), (NetBoot.HTTP, 2)])
+def test_network_boot_of_uefi_is_by_the_firmware(boot: NetBoot, settings: int) -> None:
+    command = plan(MachineSpec(firmware=Firmware.UEFI, nics=(Nic(boot=boot),)))
+    assert card(command).endswith(",bootindex=0,romfile=")
+    assert len([value for value in values(command, "-fw_cfg") if "PXESupport,string=n" in value]) == settings
+
+
+def test_servers_of_the_user_mode_network() -> None:
+    nic = Nic(
+        forwards=(),
+        tftp=Path("/boot,files"),
+        bootfile="boot.ipxe",
+        services=(Service("10.0.2.100", 80, 4001), Service("10.0.2.100", 443, 4002)),
+    )
+    (backend,) = values(plan(MachineSpec(nics=(nic,))), "-netdev")
+    assert backend.startswith("user,id=net1,restrict=on,tftp=/boot,,files,bootfile=boot.ipxe,")
+    assert ",guestfwd=tcp:10.0.2.100:80-cmd:" in backend
+    assert ",guestfwd=tcp:10.0.2.100:443-cmd:" in backend
+    assert backend.endswith("forward.py 4002")
+
+
+def test_network_of_a_namespace() -> None:
+    command = plan(MachineSpec(nics=(Nic(tap="tap0"),)))
+    assert values(command, "-netdev") == ["tap,id=net1,ifname=tap0,script=no,downscript=no"]
+
+
+def test_identity() -> None:
+    assert values(plan(MachineSpec(serial="S,1", uuid="u")), "-smbios") == ["type=1,serial=S,,1,uuid=u"]
+
+
+def test_bios_has_no_http_boot() -> None:
+    with pytest.raises(ValueError, match="HTTP boot"):
+        MachineSpec(nics=(Nic(boot=NetBoot.HTTP),))
 
 
 def test_ports_and_console() -> None:

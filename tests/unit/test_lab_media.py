@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm.lab.media import GIB, MIB, content_digest, make_dirty_disk, make_disk
+from tests.vm.lab.media import GIB, MIB, content_digest, find_in_raw, make_dirty_disk, make_disk
 
 
 def write(path: Path, offset: int, data: bytes) -> None:
@@ -57,3 +57,18 @@ def test_dirty_disk_is_dirty_at_both_ends(tmp_path: Path) -> None:
     assert not any(data[2 * MIB : -2 * MIB])
     assert content_digest(disk) == content_digest(make_dirty_disk(tmp_path / "e", 64 * MIB, 3))
     assert content_digest(disk) != content_digest(make_dirty_disk(tmp_path / "f", 64 * MIB, 4))
+
+
+@pytest.mark.parametrize("offset", [0, 65534, 40 * MIB, 64 * MIB - 6])
+def test_text_is_found_wherever_it_is(tmp_path: Path, offset: int) -> None:
+    disk = make_disk(tmp_path / "d", 64 * MIB)
+    write(disk, offset, b"secret")
+    write(disk, 20 * MIB, b"another")
+    assert find_in_raw(disk, ["secret", "nothing", "another"]) == ["secret", "another"]
+
+
+def test_text_is_not_made_up_of_blocks_that_are_apart(tmp_path: Path) -> None:
+    disk = make_disk(tmp_path / "d", MIB)
+    write(disk, 65533, b"sec")
+    write(disk, 131072, b"ret")
+    assert find_in_raw(disk, ["secret"]) == []

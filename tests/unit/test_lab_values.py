@@ -26,6 +26,7 @@ def test_answer_is_toml() -> None:
         disk={"filesystem": "xfs", "filter": {"ID_SERIAL": "*NODE3*"}, "lvm": {"swapsize": 1}},
         keys=('ssh-ed25519 AAAA "lab"',),
         global_={"root-password": None, "reboot-on-error": True},
+        sections={"report": {"url": "https://192.0.2.1/report"}},
     )
     answer = tomllib.loads(text)
     assert answer["network"] == {"source": "from-dhcp"}
@@ -34,6 +35,7 @@ def test_answer_is_toml() -> None:
     assert answer["global"]["root-ssh-keys"] == ['ssh-ed25519 AAAA "lab"']
     assert answer["global"]["reboot-on-error"] is True
     assert "root-password" not in answer["global"]
+    assert answer["report"] == {"url": "https://192.0.2.1/report"}
 
 
 def test_answer_names_the_disk_as_the_kernel_does() -> None:
@@ -65,10 +67,13 @@ def test_installed_disk_is_told_to_other_workers(tmp_path: Path) -> None:
 
 def test_timings_travel_with_the_result() -> None:
     properties: list[tuple[str, object]] = [("other", 1)]
-    Timings(lambda name, value: properties.append((name, value))).add("boot", 61.26)
+    taken = Timings(lambda name, value: properties.append((name, value)))
+    taken.add("boot", 61.26)
+    taken.add("memory", 700, "MiB")
     travelled = [(name, json.loads(json.dumps(value))) for name, value in properties]
     timings = collect_timings("tests/vm/test_x.py::test_y", travelled)
-    assert timings == [Timing("tests/vm/test_x.py::test_y", "boot", 61.3)]
-    assert [name for name, _ in properties] == ["other", PROPERTY]
-    assert render_timings(timings) == ["test_y  boot  61.3 s"]
+    test = "tests/vm/test_x.py::test_y"
+    assert timings == [Timing(test, "boot", 61.3), Timing(test, "memory", 700, "MiB")]
+    assert [name for name, _ in properties] == ["other", PROPERTY, PROPERTY]
+    assert render_timings(timings) == ["test_y  boot       61.3 s", "test_y  memory  700.0 MiB"]
     assert render_timings([]) == []

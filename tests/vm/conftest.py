@@ -15,6 +15,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from tests.vm.lab.accel import Accel, choose_accel
 from tests.vm.lab.bench import OUT, PROJECT, KeyPair, Lab, Shared
+from tests.vm.lab.http import Site
 from tests.vm.lab.media import GIB, need_free_bytes
 from tests.vm.lab.programs import run_program
 from tests.vm.lab.timings import Timing, Timings, collect_timings, render_timings
@@ -67,6 +68,19 @@ def iso() -> Path:
     return found[-1].resolve()
 
 
+@pytest.fixture(scope="session")
+def bundle() -> Path:
+    """Give the netboot bundle under test: `SLIPWAY_TEST_NETBOOT`, else the newest one in `out/`."""
+    named = os.environ.get("SLIPWAY_TEST_NETBOOT")
+    found = [Path(named)] if named else sorted((PROJECT / "out").glob("netboot*"), key=_age)
+    if not found or not (found[-1] / "boot.ipxe").is_file():
+        pytest.fail(
+            "no netboot bundle to test: run `make netboot PROFILE=test`, or name one in SLIPWAY_TEST_NETBOOT",
+            pytrace=False,
+        )
+    return found[-1].resolve()
+
+
 def _age(path: Path) -> float:
     return path.stat().st_mtime
 
@@ -113,6 +127,14 @@ def lab(iso: Path, accel: Accel, timings: Timings, request: pytest.FixtureReques
         for pattern in _DISKS:
             for path in folder.rglob(pattern):
                 path.unlink()
+
+
+@pytest.fixture
+def site(bundle: Path, lab: Lab) -> Iterator[Site]:
+    """Give a site that serves the netboot bundle; what it was asked is kept in the test's folder."""
+    site = Site(folders={"/": bundle})
+    yield site
+    site.write_log(lab.folder / "requests.jsonl")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from tests.vm.judgement import node_problems
 from tests.vm.lab.answers import FQDN
 from tests.vm.lab.bench import KeyPair, Lab, Shared
-from tests.vm.lab.installs import SWAP_GIB, TARGET_BYTES, Install, Installed, node_spec
+from tests.vm.lab.installs import Install, node_spec
 from tests.vm.lab.machine import Vm
 from tests.vm.lab.programs import run_program
-from tests.vm.lab.sizing import expect_volumes
 from tests.vm.lab.spec import Attach, Bus, Firmware, GuestProgram
 from tests.vm.scenarios import BIOS_CD, SECURE_USB, UEFI_CD
 from tests.vm.waits import NODE_SECONDS
 
-OPEN_PORTS: Final = {22, 8006, 8443}
-"""What may be reached from the network. 8007 opens once a cluster is made."""
-DHCP_CLIENT: Final = 68
 MORE: Final = [
     Install(name="bios-ide", attach=Attach.IDE_CD, bus=Bus.SCSI, volume="iso"),
     Install(name="bios-usb", attach=Attach.USB_STICK, bus=Bus.SATA),
@@ -50,120 +46,10 @@ def test_install(install: Install, lab: Lab, shared: Shared, keys: KeyPair) -> N
         node: dict[str, Any] = vm.report.wait("node", NODE_SECONDS)
         lab.timings.add("node: power-on to judged", vm.seconds)
         vm.screenshot()
-        problems = _problems(node, install, installed)
+        problems = node_problems(node, install, installed)
         assert not problems, "\n".join(problems)
         assert _ssh_problems(vm, keys) == []
     lab.timings.add("node: container launched", node["container"]["seconds"])
-
-
-def _problems(node: dict[str, Any], install: Install, installed: Installed) -> list[str]:
-    """Compare what the judge reported with what must be; every difference is one line."""
-    broken = [f"{name}: {value['error']}" for name, value in node.items() if _is_error(value)]
-    if broken:
-        return broken
-    checks = [
-        *_storage_checks(node, install, installed),
-        *_network_checks(node, install),
-        *_service_checks(node),
-        ("Secure Boot", node["secure_boot"], _SECURE[install.firmware]),
-    ]
-    return [f"{what}: {found!r} instead of {wanted!r}" for what, found, wanted in checks if found != wanted]
-
-
-def _is_error(value: object) -> bool:
-    return isinstance(value, dict) and set(value) == {"error"}
-
-
-_SECURE: Final = {Firmware.BIOS: None, Firmware.UEFI: False, Firmware.UEFI_SECURE: True}
-
-Check = tuple[str, object, object]
-"""What was looked at, what was found, what must be."""
-
-
-def _storage_checks(node: dict[str, Any], install: Install, installed: Installed) -> list[Check]:
-    volumes = {lv["lv_name"]: lv for lv in node["lvs"]["report"][0]["lv"] if lv["vg_name"] == "pve"}
-    sizes = {
-        name: int(lv["lv_size"]) >> 20 for name, lv in volumes.items() if name in {"swap", "root", "data"}
-    }
-    wanted = expect_volumes(TARGET_BYTES, SWAP_GIB)
-    mounts = {mount["target"]: mount for mount in _tree(node["mounts"]["filesystems"])}
-    blocks = _tree(node["blocks"]["blockdevices"])
-    disk = next(block for block in blocks if block["type"] == "disk" and block["children"])
-    return [
-        ("sizes of the volumes", sizes, {"swap": wanted.swap, "root": wanted.root, "data": wanted.data}),
-        ("metadata of the pool", int(volumes["data"]["lv_metadata_size"] or 0) >> 20, wanted.metadata),
-        ("the data volume is a thin pool", volumes["data"]["lv_attr"][0], "t"),
-        ("partition table", disk["pttype"], "gpt"),
-        ("partitions", len(disk["children"]), 2 if install.sector_bytes == 4096 else 3),
-        ("sector size", disk["log-sec"], install.sector_bytes),
-        ("root", mounts["/"]["fstype"], install.filesystem),
-        ("/boot/efi", mounts["/boot/efi"]["fstype"], "vfat"),
-        ("disks changed beside the target", () if install.old_vgs else installed.changed, ()),
-        ("swap in fstab", bool(re.search(r"^\S+\s+\S+\s+swap\s", node["fstab"], re.MULTILINE)), True),
-    ]
-
-
-def _tree(nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Flatten lsblk's and findmnt's trees; every node gets a list of children."""
-    found = []
-    for node in nodes:
-        node.setdefault("children", [])
-        found += [node, *_tree(node["children"])]
-    return found
-
-
-def _network_checks(node: dict[str, Any], install: Install) -> list[Check]:
-    links = {link["ifname"]: link for link in node["addresses"]}
-    addresses = [
-        f"{address['local']}/{address['prefixlen']}"
-        for address in links.get("vmbr0", {}).get("addr_info", ())
-        if address["family"] == "inet"
-    ]
-    ports = [name for name, link in links.items() if link.get("master") == "vmbr0"]
-    gateways = [route.get("gateway") for route in node["routes"] if route["dst"] == "default"]
-    open_ports = {
-        socket["port"]
-        for socket in node["listening"]
-        if not socket["address"].startswith(("127.", "[::1]")) and "%lo" not in socket["address"]
-    }
-    return [
-        ("address of vmbr0", addresses, ["10.0.2.15/24"]),
-        ("network cards in vmbr0", len(ports), 1),
-        ("gateway", gateways, [] if install.dhcp else ["10.0.2.2"]),
-        ("host name", node["hostname"], FQDN),
-        ("open ports that must not be", sorted(open_ports - OPEN_PORTS - {DHCP_CLIENT}), []),
-        ("closed ports that must be open", sorted({22, 8006} - open_ports), []),
-    ]
-
-
-def _service_checks(node: dict[str, Any]) -> list[Check]:
-    pools = {pool["name"]: (pool["driver"], pool["status"]) for pool in node["pools"]}
-    container = node["container"]
-    issue = "".join(node["issue"].values())
-    # The banner prints the fingerprint with colons, over two lines.
-    shown = re.sub(r"[^0-9a-f]", "", issue.lower())
-    web = node["web_console"]
-    return [
-        ("state of the system", node["state"], "running"),
-        ("failed units", node["failed_units"], []),
-        ("ordering cycles of units", node["cycles"], ""),
-        ("login prompts on screen and serial line", node["prompts"], ["active", "active"]),
-        ("first boot is finished", node["firstboot_done"], True),
-        ("storage pools", pools, {"local": ("dir", "Created"), "local-lvm": ("lvm", "Created")}),
-        ("bridge of the default profile", _nic_parent(node["profile"]), "vmbr0"),
-        ("container", container["status"], "Running"),
-        ("volume of the container", [lv["pool_lv"] for lv in container["volumes"]], ["data"]),
-        ("network of the container", list(container["ports"].values()), ["vmbr0"]),
-        ("program in the container", container["inside"]["status"], 0),
-        ("web console", (web["status"], web["login_page"]), (200, True)),
-        ("fingerprint on the console", web["sha256"] in shown, True),
-        ("version", node["version"].startswith("Slipway "), True),
-    ]
-
-
-def _nic_parent(profile: dict[str, Any]) -> object:
-    nics = [device for device in profile["devices"].values() if device["type"] == "nic"]
-    return nics[0].get("parent") if len(nics) == 1 else nics
 
 
 def _ssh_problems(vm: Vm, keys: KeyPair) -> list[str]:

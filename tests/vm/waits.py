@@ -8,3 +8,5 @@ NODE_SECONDS: Final = 1200.0
 """From power-on of an installed disk to the end of first boot and the judge's report."""
 EVENT_SECONDS: Final = 900.0
 """Until an event of an installation or of first boot."""
+NETBOOT_SECONDS: Final = 800.0
+"""From power-on to the first words of a live system that comes over the network."""

@@ -8,12 +8,13 @@ import time
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.vm.guest.commands import collect, read_json, read_output, run
 from tests.vm.guest.container import try_container
 from tests.vm.guest.facts import SYSTEM
 from tests.vm.guest.port import send
+from tests.vm.guest.secrets import find_secrets
 
 WEB_CONSOLE: Final = ("127.0.0.1", 8006)
 _BLOCK_COLUMNS: Final = "NAME,PATH,TYPE,SIZE,FSTYPE,LABEL,UUID,MOUNTPOINTS,PARTTYPE,PTTYPE,SERIAL,LOG-SEC"
@@ -23,11 +24,12 @@ _LOGIN_FIELD: Final = b"login-user-input"
 """Name of a field of Cockpit's login page."""
 
 
-def main(parameters: Mapping[str, object]) -> None:
+def main(parameters: Mapping[str, Any]) -> None:
     """Report the node.
 
     Args:
-        parameters: `container` true to start one too; `power_off` true to switch the machine off at the end.
+        parameters: `container` true to start one too; `files`: paths whose text is reported as `files`; `secrets`:
+            texts to look for, reported as `secrets`; `power_off` true to switch the machine off at the end.
     """
     state = run("systemctl", "is-system-running", "--wait")
     facts = collect(
@@ -40,6 +42,11 @@ def main(parameters: Mapping[str, object]) -> None:
     )
     if parameters.get("container"):
         facts |= collect({"container": try_container})
+    if "files" in parameters:
+        paths = [str(path) for path in parameters["files"]]
+        facts |= collect({"files": lambda: {path: Path(path).read_text(encoding="utf-8") for path in paths}})
+    if "secrets" in parameters:
+        facts |= collect({"secrets": lambda: find_secrets(parameters["secrets"])})
     send("report", {"kind": "node", "time": time.time(), "state": str(state["stdout"]).strip(), **facts})
     if parameters.get("power_off"):
         run("systemctl", "--no-block", "poweroff")

@@ -12,7 +12,12 @@ FQDN: Final = "node1.lab.test"
 
 
 def make_answer(
-    *, disk: Table, keys: tuple[str, ...] = (), global_: Table | None = None, network: Table | None = None
+    *,
+    disk: Table,
+    keys: tuple[str, ...] = (),
+    global_: Table | None = None,
+    network: Table | None = None,
+    sections: Mapping[str, Table] | None = None,
 ) -> str:
     """Write an answer file that powers the machine off at its end.
 
@@ -21,6 +26,7 @@ def make_answer(
         keys: ssh keys of root.
         global_: values of the table `global` that differ; None as a value leaves a key out.
         network: the table `network`; DHCP when None.
+        sections: more tables, by name.
 
     Returns:
         TOML.
@@ -36,9 +42,12 @@ def make_answer(
         "reboot-mode": "power-off",
     }
     settings |= dict(global_ or {})
-    return render_toml(
-        {"global": settings, "network": network or {"source": "from-dhcp"}, "disk-setup": disk}
-    )
+    tables: dict[str, Table] = {
+        "global": settings,
+        "network": network or {"source": "from-dhcp"},
+        "disk-setup": disk,
+    }
+    return render_toml(tables | dict(sections or {}))
 
 
 def render_toml(tables: Mapping[str, Table]) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from tests.vm.lab.guest import FW_CFG_NAME, PORTS, smbios_credentials
-from tests.vm.lab.spec import Attach, Bus, Disk, Firmware, MachineSpec, Nic, RunPaths
+from tests.vm.lab.spec import Attach, Bus, Disk, Firmware, MachineSpec, NetBoot, Nic, RunPaths
 
 OVMF: Final = Path("/usr/share/OVMF")
+FORWARD: Final = Path(__file__).with_name("forward.py")
 VARS_TEMPLATE: Final = {
     Firmware.UEFI: OVMF / "OVMF_VARS_4M.fd",
     Firmware.UEFI_SECURE: OVMF / "OVMF_VARS_4M.ms.fd",
@@ -48,7 +51,8 @@ def plan_command(spec: MachineSpec, paths: RunPaths, accel: tuple[str, ...]) -> 
         *_controllers(),
         *_iso(spec),
         *(part for number, disk in enumerate(spec.disks) for part in _disk(number, disk)),
-        *(part for number, nic in enumerate(spec.nics, 1) for part in _nic(number, nic)),
+        *(part for number, nic in enumerate(spec.nics, 1) for part in _nic(number, nic, spec.firmware)),
+        *_identity(spec),
         *_guest(spec, paths),
     ]
 
@@ -126,14 +130,46 @@ def _disk(number: int, disk: Disk) -> list[str]:
     return ["-drive", backend, "-device", device]
 
 
-def _nic(number: int, nic: Nic) -> list[str]:
+def _nic(number: int, nic: Nic, firmware: Firmware) -> list[str]:
+    mac = nic.mac or f"52:54:00:00:00:{number:02x}"
+    # A slot of its own: the name of the card follows from it, and must not change when the ISO is gone.
+    device = f"{nic.model},netdev=net{number},mac={mac},addr={0x17 + number:#x}"
+    if nic.boot is not NetBoot.NO:
+        device += ",bootindex=0"
+    if nic.boot is NetBoot.NO or firmware is not Firmware.BIOS:
+        # No network boot unless a test asks for it: iPXE, the card's option ROM, costs seconds and may catch the
+        # machine. UEFI has its own network boot.
+        device += ",romfile="
+    # OVMF tries PXE first, for a minute: this is how its setup is told that HTTP boot alone is wanted.
+    no_pxe = ("IPv4PXESupport", "IPv6PXESupport") if nic.boot is NetBoot.HTTP else ()
+    return [
+        *(["-netdev", _tap(number, nic) if nic.tap else _user_network(number, nic)]),
+        *(["-device", device]),
+        *(part for name in no_pxe for part in ("-fw_cfg", f"name=opt/org.tianocore/{name},string=n")),
+    ]
+
+
+def _tap(number: int, nic: Nic) -> str:
+    return f"tap,id=net{number},ifname={nic.tap},script=no,downscript=no"
+
+
+def _user_network(number: int, nic: Nic) -> str:
     backend = f"user,id=net{number}" + (",restrict=on" if nic.restricted else "")
     # Port 0: the kernel picks a free one, so that machines which start at the same time cannot collide.
     backend += "".join(f",hostfwd=tcp:127.0.0.1:0-:{port}" for port in nic.forwards)
-    # A slot of its own: the name of the card follows from it, and must not change when the ISO is gone.
-    device = f"{nic.model},netdev=net{number},mac=52:54:00:00:00:{number:02x},addr={0x17 + number:#x}"
-    # No network boot unless a test asks for it: its option ROM costs seconds and may catch the machine.
-    return ["-netdev", backend, "-device", f"{device},romfile="]
+    if nic.tftp is not None:
+        backend += f",tftp={_quote(nic.tftp)},bootfile={nic.bootfile}"
+    for service in nic.services:
+        # A program for each connection: QEMU's other form of this carries one connection at a time.
+        program = shlex.join([sys.executable, "-I", str(FORWARD), str(service.host_port)])
+        backend += f",guestfwd=tcp:{service.address}:{service.port}-cmd:{program.replace(',', ',,')}"
+    return backend
+
+
+def _identity(spec: MachineSpec) -> list[str]:
+    values = {"serial": spec.serial, "uuid": spec.uuid}
+    named = [f"{name}={value.replace(',', ',,')}" for name, value in values.items() if value]
+    return ["-smbios", ",".join(["type=1", *named])] if named else []
 
 
 def _guest(spec: MachineSpec, paths: RunPaths) -> list[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from tests.vm.lab.accel import Accel
-from tests.vm.lab.answers import make_answer
+from tests.vm.lab.answers import FQDN, Table, make_answer
 from tests.vm.lab.errors import LabError
 from tests.vm.lab.machine import Vm
 from tests.vm.lab.media import GIB, VolumeKind, content_digest, make_dirty_disk, make_disk, make_volume
@@ -45,6 +45,7 @@ class Install:
         sector_bytes: sector size of the target.
         memory_mib: RAM of the machine.
         dhcp: the answer takes the network from DHCP instead of naming it.
+        fqdn: name that the node gets.
     """
 
     name: str
@@ -61,9 +62,12 @@ class Install:
     sector_bytes: int = 512
     memory_mib: int = 2048
     dhcp: bool = False
+    fqdn: str = FQDN
 
-    def answer(self, keys: tuple[str, ...]) -> str:
-        """Give the answer file, with ssh keys for root."""
+    def answer(
+        self, keys: tuple[str, ...], global_: Table | None = None, sections: Mapping[str, Table] | None = None
+    ) -> str:
+        """Give the answer file, with ssh keys for root; `global_` and `sections` as `make_answer` takes them."""
         disk: dict[str, object] = {"filesystem": self.filesystem, "lvm": {"swapsize": SWAP_GIB}}
         if self.by_filter:
             disk["filter"] = {"ID_SERIAL": f"*{self.target_serial}*"}
@@ -78,7 +82,9 @@ class Install:
             "dns": "10.0.2.3",
             "filter": {"INTERFACE": "e*"},
         }
-        return make_answer(disk=disk, keys=keys, network=None if self.dhcp else static)
+        network = None if self.dhcp else static
+        settings = {"fqdn": self.fqdn, **(global_ or {})}
+        return make_answer(disk=disk, keys=keys, global_=settings, network=network, sections=sections)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +211,12 @@ def run_install(
     return Installed(folder / "target.qcow2", firmware_vars, seconds, changed, console)
 
 
-def watch_install(vm: Vm) -> dict[str, float]:
+def watch_install(vm: Vm, live_seconds: float = LIVE_SECONDS) -> dict[str, float]:
     """Follow an unattended installation from power-on to power-off.
+
+    Args:
+        vm: the machine.
+        live_seconds: how long it may take to the countdown.
 
     Returns:
         Durations in seconds: `power-on to countdown`, `power-on to power-off`, and one for each phase that the
@@ -215,7 +225,7 @@ def watch_install(vm: Vm) -> dict[str, float]:
     Raises:
         LabError: it failed, or ended otherwise than by power-off.
     """
-    vm.console.wait_for(r"Automatic installation starts in", LIVE_SECONDS)
+    vm.console.wait_for(r"Automatic installation starts in", live_seconds)
     seconds = {"power-on to countdown": round(vm.seconds, 1)}
     end = vm.console.wait_for(DONE, INSTALL_SECONDS)
     if end[1]:

@@ -106,7 +106,7 @@ class Vm:
         # The machine must not outlive the test process, however that ends. setpriv asks the kernel for it; a
         # preexec_fn could not, as this process has threads.
         self._process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "--", *command],
+            [*self.spec.enter, "setpriv", "--pdeathsig", "KILL", "--", *command],
             stdin=subprocess.DEVNULL,
             stdout=messages,
             stderr=subprocess.STDOUT,

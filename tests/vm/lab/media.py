@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -155,6 +155,38 @@ def content_digest(path: Path, disk_format: DiskFormat = DiskFormat.RAW) -> str:
         raw = Path(name) / "disk.raw"
         run_program(["qemu-img", "convert", "-O", "raw", path, raw], timeout_seconds=900)
         return _raw_digest(raw)
+
+
+def find_in_disk(path: Path, texts: Sequence[str], disk_format: DiskFormat) -> list[str]:
+    """Search the whole content of a disk, in whatever file or free block it is.
+
+    Args:
+        path: file of the disk; no machine may be running on it.
+        texts: what to look for, at most 64 KiB each.
+        disk_format: its format.
+
+    Returns:
+        Those that are there.
+
+    Raises:
+        LabError: qemu-img failed.
+    """
+    with tempfile.TemporaryDirectory(prefix="slipway-search-", dir=path.parent) as name:
+        raw = Path(name) / "disk.raw"
+        run_program(["qemu-img", "convert", "-f", disk_format, "-O", "raw", path, raw], timeout_seconds=900)
+        return find_in_raw(raw, texts)
+
+
+def find_in_raw(path: Path, texts: Sequence[str]) -> list[str]:
+    """Search a raw disk as `find_in_disk` does."""
+    found: set[str] = set()
+    end, last = 0, b""
+    for offset, block in _data_blocks(path):
+        # A text may begin in one block and end in the next.
+        seen = last + block if offset == end else block
+        found |= {text for text in texts if text.encode() in seen}
+        end, last = offset + len(block), block
+    return [text for text in texts if text in found]
 
 
 def _raw_digest(path: Path) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 
 class Firmware(StrEnum):
@@ -69,19 +70,48 @@ class Disk:
     sector_bytes: int = 512
 
 
+class NetBoot(StrEnum):
+    """Whether and how the firmware starts from a network card."""
+
+    NO = "no"
+    PXE = "pxe"
+    HTTP = "http"
+    """UEFI only; needs a DHCP server that answers it, see `namespace`."""
+
+
+class Service(NamedTuple):
+    """A server on the user-mode network: what the guest calls leads to a port of 127.0.0.1 of the host."""
+
+    address: str
+    port: int
+    host_port: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nic:
     """One network card on QEMU's user-mode network: DHCP gives 10.0.2.15/24, gateway 10.0.2.2, DNS 10.0.2.3.
 
     Attributes:
         forwards: TCP ports of the guest that are reachable on 127.0.0.1 of the host (see `Vm.forward`).
-        restricted: the guest reaches neither the host nor anything behind it.
+        restricted: the guest reaches neither the host nor anything behind it, except for `services` and `tftp`.
         model: QEMU's name of the card.
+        mac: its MAC address; empty for one of the lab's.
+        boot: whether the firmware starts from it, before any disk.
+        tftp: folder that the network's TFTP server gives out.
+        bootfile: file that DHCP names to the firmware.
+        services: servers beside the network's own.
+        tap: it hangs on this end of a `Namespace` instead, and nothing of the user-mode network is there.
     """
 
     forwards: tuple[int, ...] = (22, 8006)
     restricted: bool = True
     model: str = "virtio-net-pci"
+    mac: str = ""
+    boot: NetBoot = NetBoot.NO
+    tftp: Path | None = None
+    bootfile: str = ""
+    services: tuple[Service, ...] = ()
+    tap: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +145,10 @@ class MachineSpec:
         iso: image to attach as `attach` says; None to boot from the disks.
         attach: how the ISO is attached.
         iso_boot_index: place of the ISO in the boot order.
-        nics: network cards; their MAC addresses are 52:54:00:00:00:01, …:02 and so on.
+        nics: network cards; their MAC addresses are 52:54:00:00:00:01, …:02 and so on, unless they say otherwise.
+        serial: serial number of the machine; empty for none.
+        uuid: UUID of the machine; empty for QEMU's own choice.
+        enter: beginning of the command that starts QEMU, from `Namespace.enter`.
         guest: program that judges from inside; None for none.
         relay: send the installer's and first boot's events to the host as they happen.
         stop_at_reboot: QEMU ends when the guest restarts the machine, rather than starting it again.
@@ -131,6 +164,9 @@ class MachineSpec:
     attach: Attach = Attach.SCSI_CD
     iso_boot_index: int = 0
     nics: tuple[Nic, ...] = (Nic(),)
+    serial: str = ""
+    uuid: str = ""
+    enter: tuple[str, ...] = ()
     guest: GuestProgram | None = None
     relay: bool = False
     stop_at_reboot: bool = True
@@ -140,8 +176,10 @@ class MachineSpec:
 
         Raises:
             ValueError: Secure Boot on a machine with a parallel IDE drive, which has no protected mode for it, or
-                SATA disks on it, as it has no such controller.
+                SATA disks on it, as it has no such controller; HTTP boot of a BIOS.
         """
+        if self.firmware is Firmware.BIOS and any(nic.boot is NetBoot.HTTP for nic in self.nics):
+            raise ValueError("a BIOS has no HTTP boot")
         if self.iso is None or self.attach is not Attach.IDE_CD:
             return
         if self.firmware is Firmware.UEFI_SECURE:

@@ -12,11 +12,12 @@ PROPERTY: Final = "slipway-timing"
 
 
 class Timing(NamedTuple):
-    """One duration."""
+    """One duration, or another amount that was measured."""
 
     test: str
     name: str
-    seconds: float
+    value: float
+    unit: str = "s"
 
 
 class Timings:
@@ -26,9 +27,9 @@ class Timings:
         """Take the function that keeps a property with the test's result."""
         self._record = record
 
-    def add(self, name: str, seconds: float) -> None:
-        """Keep a duration in seconds under a name."""
-        self._record(PROPERTY, [name, round(seconds, 1)])
+    def add(self, name: str, value: float, unit: str = "s") -> None:
+        """Keep a duration in seconds, or an amount in another unit, under a name."""
+        self._record(PROPERTY, [name, round(value, 1), unit])
 
     @contextmanager
     def measure(self, name: str) -> Iterator[None]:
@@ -43,7 +44,7 @@ class Timings:
 def collect_timings(test: str, properties: Iterable[tuple[str, object]]) -> list[Timing]:
     """Pick the durations out of a test's user properties."""
     return [
-        Timing(test, str(value[0]), float(value[1]))
+        Timing(test, str(value[0]), float(value[1]), str(value[2]))
         for name, value in properties
         if name == PROPERTY and isinstance(value, list | tuple)
     ]
@@ -51,10 +52,11 @@ def collect_timings(test: str, properties: Iterable[tuple[str, object]]) -> list
 
 def render_timings(timings: Iterable[Timing]) -> list[str]:
     """Render a table, one line a duration, in the order given."""
-    rows = [(timing.test.split("::", 1)[-1], timing.name, f"{timing.seconds:.1f} s") for timing in timings]
+    rows = [
+        (timing.test.split("::", 1)[-1], timing.name, f"{timing.value:.1f} {timing.unit}")
+        for timing in timings
+    ]
     if not rows:
         return []
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    return [
-        f"{test:<{widths[0]}}  {name:<{widths[1]}}  {seconds:>{widths[2]}}" for test, name, seconds in rows
-    ]
+    return [f"{test:<{widths[0]}}  {name:<{widths[1]}}  {value:>{widths[2]}}" for test, name, value in rows]
