@@ -77,7 +77,7 @@ slipway_fetch()
 	attempt=1
 	wait_seconds=2
 	while true; do
-		slipway_say "fetching ${shown}, $((size / 1048576)) MiB"
+		slipway_say "fetching ${shown}, $(((size + 1048575) / 1048576)) MiB"
 		if slipway_curl; then
 			got=$(wc -c <"${file}")
 			found=$(sha256sum <"${file}")
