@@ -88,6 +88,12 @@ def make_layer(runner: Runner, mkosi: Mkosi, release: Release, work: Path, level
     for path, target in render_links().items():
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
         (tree / path).symlink_to(target)
+    # By the tools tree's Python, which is the image's. Else each start of the installer compiles all of it anew. A source
+    # that somebody changes on a node is noticed by its hash.
+    paths = ["-s", str(tree), "-p", "/", str(library)]
+    mkosi.run_tool(
+        runner, ["python3", "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", *paths]
+    )
     # systemd compares these with the age of /usr: without them it runs ldconfig and rebuilds its catalogues
     # at each boot of the live system (systemd-update-done.service(8)).
     for folder in ("etc", "var"):
