@@ -94,7 +94,7 @@ def reporting(url: str, tmp_path: Path, *events: str, shown: list[str] | None = 
 
 
 EMULATED_SECONDS = 1.0
-"""For events to be queued on an emulated machine. Waiting for the servers of these tests takes more than twice as long."""
+"""For events to be queued, on an emulated machine too. That nothing is sent meanwhile is tested by the thread that sends."""
 RUN = (
     Event("started", text="id-1"),
     Event("phase", "wipe signatures", 9),
@@ -242,6 +242,19 @@ class Gate:
             raise HttpError("closed")
         self.taken.append(request.body)
         return Response(200, "", b"")
+
+
+def test_whoever_reports_never_sends() -> None:
+    threads: list[threading.Thread] = []
+
+    def note(_: Request) -> Response:
+        threads.append(threading.current_thread())
+        return Response(200, "", b"")
+
+    sender = Sender(Endpoint(url="http://192.0.2.1/"), note)
+    sender.put(Post(b"started"))
+    assert sender.drain(5) == 0
+    assert [thread.name for thread in threads] == ["report"]
 
 
 def test_after_long_only_old_phases_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
