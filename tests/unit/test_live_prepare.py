@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hostlib.errors import CheckBlocksError, UserError
-from hostlib.inventory import Content, Inventory, Lease, parse_inventory
+from hostlib.inventory import Content, Inventory, Lease
 from installer import execute, leases, live_prepare
 from installer.answers import Answers
 from installer.config import FirstBootHook
@@ -15,23 +15,9 @@ from installer.live_prepare import Prepared, needs_lease, prepare, read_answers,
 from installer.plan import plan_install
 from installer.volumes import Answer
 from tests.unit.installer_fakes import PASSWORD, FakeRunner, config
+from tests.unit.live_fakes import ANSWER, FOUR_DISKS
 
-MACHINES = Path(__file__).parents[1] / "machines"
-BARE = parse_inventory((MACHINES / "four-scsi-bios.json").read_text()).model_copy(update={"leases": ()})
-ANSWER = f"""
-[global]
-keyboard = "de"
-country = "at"
-fqdn = "node1.example.test"
-mailto = "ops@example.test"
-timezone = "UTC"
-root_password = "{PASSWORD}"
-[network]
-source = "from-dhcp"
-[disk-setup]
-filesystem = "ext4"
-disk-list = ["sda"]
-"""
+BARE = FOUR_DISKS.model_copy(update={"leases": ()})
 STATIC = ANSWER.replace(
     'source = "from-dhcp"',
     """source = "from-answer"
@@ -53,7 +39,8 @@ def answers(text: str) -> Answers:
 
 def test_warnings_and_problems_of_an_answer_are_told() -> None:
     warnings: list[str] = []
-    read_answers(Answer(ANSWER, "answer.toml"), warnings.append)
+    deprecated = ANSWER.replace("root-password", "root_password")
+    read_answers(Answer(deprecated, "answer.toml"), warnings.append)
     assert warnings == ["global.root_password: this spelling is deprecated; write 'root-password'"]
     with pytest.raises(UserError) as caught:
         read_answers(Answer(ANSWER.replace('"ext4"', '"ext5"').replace('"at"', '"xx"'), "a"), warnings.append)
