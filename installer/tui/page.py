@@ -1,0 +1,263 @@
+"""A screen of the wizard, and the dialogs over it.
+
+How a screen is made: derive from `Screen`, set `title`, `help` and `fields`, give its widgets in `items`, and add it to
+the list in `installer.tui.app`. Tab and Enter lead through the widgets in their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, ClassVar, Final, Protocol, TypeAlias
+
+import urwid
+
+from installer.tui.controller import Controller
+from installer.tui.widgets import Button, Glyphs, Markup, Size, button_row
+
+FORWARD_KEYS: Final = frozenset({"tab", "enter"})
+Item: TypeAlias = Any | tuple[int, Any]
+"""A widget that is as high as it wants to be; or with its share of the height that is left."""
+
+
+class Host(Protocol):
+    """What a screen may ask of the console that shows it."""
+
+    glyphs: Glyphs
+
+    def open(self, dialog: Dialog) -> None:
+        """Show a dialog over the screen."""
+
+    def close(self) -> None:
+        """Take the last dialog away."""
+
+    def forward(self) -> None:
+        """Go to the next screen, if this one is complete."""
+
+    def back(self) -> None:
+        """Go to the screen before."""
+
+
+class Page(urwid.WidgetWrap):
+    """Widgets below each other, with Tab, Shift-Tab and Enter leading through them."""
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        """Take the widgets; those with `refresh` are refreshed, those with `field` have the cursor by name."""
+        self._parts = [item[1] if isinstance(item, tuple) else item for item in items]
+        self._pile = urwid.Pile(
+            [("weight", *item) if isinstance(item, tuple) else ("pack", item) for item in items]
+        )
+        super().__init__(self._pile)
+
+    def refresh(self) -> None:
+        """Show the controller's state again."""
+        for part in self._parts:
+            if hasattr(part, "refresh"):
+                part.refresh()
+
+    @property
+    def field(self) -> str:
+        """The field that has the cursor."""
+        return str(getattr(self._pile.focus, "field", ""))
+
+    def go_to(self, field: str) -> None:
+        """Put the cursor on a field that is on this page."""
+        for number, part in enumerate(self._parts):
+            if getattr(part, "field", None) == field:
+                self._pile.focus_position = number
+
+    def keypress(self, size: Size, key: str) -> str | None:
+        """Take the keys that lead through the page, after the widget with the cursor."""
+        rest: str | None = super().keypress(size, key) if self._pile.selectable() else key
+        if rest in FORWARD_KEYS:
+            self._step(1)
+        elif rest == "shift tab":
+            self._step(-1)
+        elif rest in {"up", "down", "left", "right"}:
+            # At the end of the page an arrow leads nowhere.
+            return None
+        else:
+            return rest
+        return None
+
+    def _stops(self) -> Iterator[tuple[int, int]]:
+        for number, part in enumerate(self._parts):
+            if isinstance(part, urwid.Columns):
+                yield from (
+                    (number, column) for column, (inner, _) in enumerate(part.contents) if inner.selectable()
+                )
+            elif part.selectable():
+                yield (number, 0)
+
+    def _step(self, step: int) -> None:
+        stops = list(self._stops())
+        if not stops:
+            return
+        part = self._pile.focus
+        column = part.focus_position if isinstance(part, urwid.Columns) else 0
+        here = (self._pile.focus_position, column)
+        place = stops.index(here) + step if here in stops else 0
+        number, column = stops[place % len(stops)]
+        self._pile.focus_position = number
+        if isinstance(self._pile.focus, urwid.Columns):
+            self._pile.focus.focus_position = column
+
+
+class Screen(urwid.WidgetWrap):
+    """A screen of the wizard: fills the space between the header and the footer."""
+
+    title: ClassVar[str] = ""
+    help: ClassVar[str] = ""
+    """One paragraph, shown by F1."""
+    fields: ClassVar[tuple[str, ...]] = ()
+    """The fields of the draft that are entered here: right, before it goes on."""
+    first: ClassVar[bool] = False
+    """No way back from it."""
+    next_label: ClassVar[str] = "Next"
+
+    def __init__(self, controller: Controller, host: Host) -> None:
+        """Take the controller, and the console that shows the screen."""
+        self.controller = controller
+        self.host = host
+        self.page = Page([*self.items(), urwid.Divider(), button_row(*self.buttons())])
+        super().__init__(self.page)
+
+    def items(self) -> Sequence[Item]:
+        """Give the widgets of the screen, from the top. At least one should take the height that is left."""
+        raise NotImplementedError
+
+    def buttons(self) -> Sequence[Button]:
+        """Give the buttons below them."""
+        back = [] if self.first else [Button("Back", self.host.back)]
+        return [*back, Button(self.next_label, self.host.forward)]
+
+    def refresh(self) -> None:
+        """Show the controller's state again."""
+        self.page.refresh()
+
+    def complete(self) -> bool:
+        """Tell whether the wizard may go on; if not, show why and put the cursor there."""
+        self.controller.leave(self.fields)
+        problems = self.controller.problems(self.fields)
+        self.refresh()
+        if problems:
+            self.page.go_to(next(field for field in self.fields if field in problems))
+        return not problems
+
+    def keypress(self, size: Size, key: str) -> str | None:
+        """Pass the key on; what is wrong with a field is shown as soon as the cursor has left it."""
+        before = self.page.field
+        rest: str | None = super().keypress(size, key)
+        if before and self.page.field != before:
+            self.controller.leave([before])
+        return rest
+
+
+class Dialog(urwid.WidgetWrap):
+    """Something over the screen. Esc takes it away."""
+
+    def __init__(self, host: Host, title: str, items: Sequence[Item], *, columns: int, lines: int) -> None:
+        """Take its title, widgets and size; it is never larger than the screen."""
+        self.host = host
+        self.title = title
+        self.columns = columns
+        self.lines = lines
+        self.page = Page(items)
+        super().__init__(self.page)
+
+    def refresh(self) -> None:
+        """Show the controller's state again."""
+        self.page.refresh()
+
+    def cancel(self) -> None:
+        """Be taken away by Esc."""
+        self.host.close()
+
+
+def text_dialog(host: Host, title: str, text: Markup, *buttons: Button, lines: int = 0) -> Dialog:
+    """Give a dialog with a text and buttons, `Close` where there are none. Long texts scroll."""
+    row = button_row(*(buttons or [Button("Close", host.close)]))
+    count = lines or (2 + sum(1 + len(line) // 66 for line in str(text).splitlines()))
+    if count <= 14:
+        items: list[Item] = [urwid.Text(text), (1, urwid.SolidFill(" ")), row]
+    else:
+        items = [(1, Scroll(lambda: str(text).splitlines())), urwid.Divider(), row]
+    return Dialog(host, title, items, columns=72, lines=min(count + 4, 20))
+
+
+class Scroll(urwid.WidgetWrap):
+    """Lines of text that scroll with the arrows and Page Up, Page Down; shows the end while it grows."""
+
+    def __init__(self, give: Callable[[], Iterable[str]], *, end: bool = False) -> None:
+        """Take what gives the lines. `end`: begin at the last one."""
+        self._give = give
+        self._walker = urwid.SimpleFocusListWalker([])
+        self._follow = end
+        super().__init__(urwid.ListBox(self._walker))
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the lines as they are now."""
+        lines = list(self._give())
+        at_end = not self._walker or self._walker.focus >= len(self._walker) - 1
+        focus = self._walker.focus if self._walker else 0
+        self._walker[:] = [urwid.SelectableIcon(line, cursor_position=len(line) + 9) for line in lines]
+        if self._walker:
+            last = len(self._walker) - 1
+            self._walker.set_focus(last if self._follow and at_end else min(focus, last))
+
+
+class Search(Dialog):
+    """A list that is searched by typing."""
+
+    def __init__(
+        self,
+        host: Host,
+        title: str,
+        choices: Sequence[tuple[str, str]],
+        typed: str,
+        take: Callable[[str], None],
+    ) -> None:
+        """Take the choices (key and label), the letters that have been typed, and who gets the chosen key."""
+        self._choices = choices
+        self._take = take
+        self._walker = urwid.SimpleFocusListWalker([])
+        self._edit = urwid.Edit("Search: ", typed)
+        self._found: list[str] = []
+        urwid.connect_signal(self._edit, "postchange", lambda *_: self._search())
+        hint = urwid.Text(
+            ("hint", "Type to search, arrows to move, Enter to choose, Esc to leave it as it is.")
+        )
+        items = [urwid.AttrMap(self._edit, "field"), urwid.Divider(), (1, urwid.ListBox(self._walker)), hint]
+        super().__init__(host, title, items, columns=60, lines=20)
+        self._search()
+
+    def keypress(self, size: Size, key: str) -> str | None:
+        """Take the arrows for the list and all else for the search."""
+        if key == "enter":
+            if self._found:
+                self.host.close()
+                self._take(self._found[self._walker.focus])
+        elif key in {"up", "down", "page up", "page down"}:
+            step = {"up": -1, "down": 1, "page up": -10, "page down": 10}[key]
+            if self._found:
+                self._walker.set_focus(min(max(self._walker.focus + step, 0), len(self._found) - 1))
+                self._mark()
+        else:
+            self._edit.keypress((size[0],), key)
+        return None
+
+    def _search(self) -> None:
+        words = self._edit.edit_text.lower().split()
+        found = [(key, label) for key, label in self._choices if all(word in label.lower() for word in words)]
+        if words:
+            # What begins with it is meant rather than what holds it.
+            found.sort(key=lambda choice: not choice[1].lower().startswith(words[0]))
+        self._found = [key for key, _ in found]
+        self._walker[:] = [urwid.AttrMap(urwid.Text(label, wrap="clip"), None) for _, label in found]
+        if found:
+            self._walker.set_focus(0)
+        self._mark()
+
+    def _mark(self) -> None:
+        for number, line in enumerate(self._walker):
+            line.set_attr_map({None: "focus" if number == self._walker.focus else None})

@@ -1,0 +1,336 @@
+"""The few widgets that urwid lacks: fields with an error line, choices, a table with a cursor row, drawn lines.
+
+Those that show a field of the draft have `field`, its name, and `refresh`, which shows the controller's state again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import urwid
+
+from installer.tui.controller import Controller
+from installer.tui.draft import Value
+
+LABEL_COLUMNS: Final = 18
+ACTIVATE: Final = frozenset({"enter", " "})
+Markup = Any
+"""urwid's markup of a text: a str, a tuple of attribute and markup, or a list of these."""
+Size = tuple[int, ...]
+
+
+class Part(Protocol):
+    """What a page is made of besides plain widgets of urwid."""
+
+    def refresh(self) -> None:
+        """Show the controller's state again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """The characters that a terminal may lack."""
+
+    frame: tuple[str, ...]
+    """tline, lline, tlcorner, trcorner, blcorner, rline, bline, brcorner."""
+    rule: str
+    full: str
+    empty: str
+
+
+LINES: Final = Glyphs(("─", "│", "┌", "┐", "└", "│", "─", "┘"), "─", "█", "░")
+ASCII: Final = Glyphs(("-", "|", "+", "+", "+", "|", "-", "+"), "-", "#", ".")
+
+
+def framed(widget: urwid.Widget, title: str, glyphs: Glyphs) -> urwid.Widget:
+    """Give a widget with a frame and a title in it."""
+    names = ("tline", "lline", "tlcorner", "trcorner", "blcorner", "rline", "bline", "brcorner")
+    return urwid.LineBox(
+        widget, title=title, title_align="left", **dict(zip(names, glyphs.frame, strict=True))
+    )
+
+
+class Drawn(urwid.Widget):
+    """A text that depends on the width it has."""
+
+    _sizing = frozenset([urwid.FLOW])
+
+    def __init__(self, draw: Callable[[int], Markup]) -> None:
+        """Take what gives the markup for a number of columns."""
+        super().__init__()
+        self._draw = draw
+
+    def refresh(self) -> None:
+        """Draw it again."""
+        self._invalidate()
+
+    def rows(self, size: Size, focus: bool = False) -> int:  # noqa: FBT001, FBT002, ARG002 - urwid's signature
+        """Give the number of lines."""
+        return int(self._text(size).rows((size[0],)))
+
+    def render(self, size: Size, focus: bool = False) -> urwid.Canvas:  # noqa: FBT001, FBT002, ARG002 - urwid's signature
+        """Give the lines."""
+        return urwid.CompositeCanvas(self._text(size).render((size[0],)))
+
+    def _text(self, size: Size) -> urwid.Text:
+        return urwid.Text(self._draw(size[0]))
+
+
+class Live(urwid.WidgetWrap):
+    """A text that follows the controller's state."""
+
+    def __init__(self, give: Callable[[], Markup]) -> None:
+        """Take what gives the markup now."""
+        self._give = give
+        self._text = urwid.Text(give())
+        super().__init__(self._text)
+
+    def refresh(self) -> None:
+        """Show the text as it is now."""
+        self._text.set_text(self._give())
+
+
+class Button(urwid.WidgetWrap):
+    """`[ Label ]`, pressed by Enter or the space bar."""
+
+    _selectable = True
+
+    def __init__(self, label: str, press: Callable[[], None]) -> None:
+        """Take what is done when it is pressed."""
+        self._press = press
+        self.columns = len(label) + 4
+        super().__init__(urwid.AttrMap(urwid.Text(f"[ {label} ]", wrap="clip"), "button", "focus"))
+
+    def keypress(self, _size: Size, key: str) -> str | None:
+        """Take Enter and the space bar."""
+        if key not in ACTIVATE:
+            return key
+        self._press()
+        return None
+
+
+def button_row(*buttons: Button) -> urwid.Widget:
+    """Give buttons in a row, the last ones of which are reached by Tab or the arrows."""
+    return urwid.Columns([(button.columns, button) for button in buttons], dividechars=2)
+
+
+class _Labelled(urwid.WidgetWrap):
+    """A line `Label   control`, and below it what is wrong with the field."""
+
+    def __init__(self, controller: Controller, field: str, label: str, control: urwid.Widget) -> None:
+        self.controller = controller
+        self.field = field
+        self._problem = urwid.Text("")
+        self._row = urwid.Columns([(LABEL_COLUMNS, urwid.Text(("label", label), wrap="clip")), control], 1)
+        self._pile = urwid.Pile([("pack", self._row)])
+        super().__init__(self._pile)
+
+    @property
+    def value(self) -> Value:
+        """What the draft holds."""
+        value: Value = getattr(self.controller.draft, self.field)
+        return value
+
+    def refresh(self) -> None:
+        """Show what the draft holds and what is wrong with it."""
+        problem = self.controller.shown_problems([self.field]).get(self.field, "")
+        line = urwid.Padding(self._problem, left=LABEL_COLUMNS + 1)
+        self._problem.set_text(("error", problem))
+        row = (self._row, self._pile.options("pack"))
+        self._pile.contents = [row, (line, self._pile.options("pack"))] if problem else [row]
+
+
+class Line(urwid.Edit):
+    """One line of text that takes only some characters; longer than its place, it scrolls."""
+
+    def __init__(self, *, mask: str | None, allowed: str) -> None:
+        """Take the character that is shown for all others, and those that may be typed (empty: all)."""
+        super().__init__(mask=mask, wrap="clip")
+        self._allowed = allowed
+
+    def valid_char(self, ch: str) -> bool:
+        """Tell whether a key is a character that may be typed."""
+        return bool(super().valid_char(ch)) and (not self._allowed or ch in self._allowed)
+
+
+class Field(_Labelled):
+    """A text of the draft."""
+
+    def __init__(  # a field is what it is called, what it takes and how it looks
+        self,
+        controller: Controller,
+        field: str,
+        label: str,
+        *,
+        mask: str | None = None,
+        allowed: str = "",
+        columns: int = 0,
+        hint: str = "",
+    ) -> None:
+        """Take its name in the draft and on the screen; `columns`: its width (0: all); `hint` stands behind it."""
+        self._edit = Line(mask=mask, allowed=allowed)
+        box = urwid.AttrMap(self._edit, "field", "field focus")
+        control: urwid.Widget = box
+        if columns:
+            control = urwid.Columns([(columns, box), urwid.Text(("hint", hint), wrap="clip")], 1)
+        super().__init__(controller, field, label, control)
+        urwid.connect_signal(self._edit, "postchange", self._enter)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show what the draft holds: another console may have changed it."""
+        if self._edit.edit_text != self.value:
+            self._edit.set_edit_text(self.value)
+            self._edit.set_edit_pos(len(self._edit.edit_text))
+        super().refresh()
+
+    def _enter(self, *_: object) -> None:
+        if self._edit.edit_text != self.value:
+            self.controller.set(self.field, self._edit.edit_text)
+
+
+class Switch(_Labelled):
+    """One of a few values of the draft, all in sight; the space bar and the arrows change it."""
+
+    def __init__(
+        self, controller: Controller, field: str, label: str, values: Sequence[tuple[Value, str]]
+    ) -> None:
+        """Take the values with their names."""
+        self._values = values
+        self._text = urwid.Text("", wrap="clip")
+        super().__init__(controller, field, label, urwid.AttrMap(_Selectable(self._text), None, "focus"))
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show what the draft holds."""
+        marks = (f"({'*' if value == self.value else ' '}) {name}" for value, name in self._values)
+        self._text.set_text("  ".join(marks))
+        super().refresh()
+
+    def keypress(self, _size: Size, key: str) -> str | None:
+        """Take the space bar and the arrows."""
+        steps = {" ": 1, "right": 1, "left": -1}
+        if key not in steps:
+            return key
+        values = [value for value, _ in self._values]
+        self.controller.set(self.field, values[(values.index(self.value) + steps[key]) % len(values)])
+        return None
+
+
+class Pick(_Labelled):
+    """One of many values of the draft; Enter or the first letter opens the list."""
+
+    def __init__(
+        self, controller: Controller, field: str, label: str, open_list: Callable[[str, str], None]
+    ) -> None:
+        """Take what opens the list, given the field and the letters that have been typed."""
+        self._open = open_list
+        self._text = urwid.Text("", wrap="clip")
+        control = urwid.AttrMap(_Selectable(self._text), "field", "field focus")
+        super().__init__(controller, field, label, control)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show what the draft holds."""
+        labels = {choice.key: choice.label for choice in self.controller.choices(self.field)}
+        value = str(self.value)
+        self._text.set_text(labels.get(value, value) or ("hint", "Enter or a letter: choose from a list"))
+        super().refresh()
+
+    def keypress(self, _size: Size, key: str) -> str | None:
+        """Take Enter, the space bar and every letter."""
+        if key in ACTIVATE:
+            self._open(self.field, "")
+        elif len(key) == 1 and key.isprintable():
+            self._open(self.field, key)
+        else:
+            return key
+        return None
+
+
+class _Selectable(urwid.WidgetWrap):
+    """Something that can have the cursor but leaves the keys to what it is a part of."""
+
+    _selectable = True
+
+    def keypress(self, _size: Size, key: str) -> str | None:
+        return key
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a table."""
+
+    key: str
+    cells: tuple[str, ...]
+    selectable: bool = True
+    """False: the cursor goes over it, but it cannot be chosen."""
+
+
+class Table(urwid.WidgetWrap):
+    """Rows with a cursor. Enter or the space bar chooses the row below it, which is marked `(*)`.
+
+    A box widget: give it a share of the page.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[tuple[str, int]],
+        give: Callable[[], tuple[Sequence[Row], str]],
+        choose: Callable[[str], None],
+        *,
+        field: str = "",
+    ) -> None:
+        """Take the columns (title and width, 0 for what is left), what gives the rows and the chosen key."""
+        self.field = field
+        self._columns = columns
+        self._give = give
+        self._choose = choose
+        self._rows: list[Row] = []
+        self._walker = urwid.SimpleFocusListWalker([])
+        header = urwid.AttrMap(self._cells(["", *(title for title, _ in columns)]), "table head")
+        super().__init__(urwid.Frame(urwid.ListBox(self._walker), header=header))
+        self.refresh()
+
+    @property
+    def row(self) -> Row | None:
+        """The row with the cursor."""
+        return self._rows[self._walker.focus] if self._rows else None
+
+    def refresh(self) -> None:
+        """Show the rows as they are now; the cursor stays on its row."""
+        before = self.row
+        rows, chosen = self._give()
+        self._rows = list(rows)
+        lines = []
+        for row in rows:
+            mark = ("(*)" if row.key == chosen else "( )") if row.selectable else " - "
+            cells = _Selectable(self._cells([mark, *row.cells]))
+            lines.append(urwid.AttrMap(cells, None if row.selectable else "dim", "focus"))
+        self._walker[:] = lines
+        keys = [row.key for row in rows]
+        wanted = before.key if before and before.key in keys else chosen
+        if wanted in keys:
+            self._walker.set_focus(keys.index(wanted))
+
+    def keypress(self, size: Size, key: str) -> str | None:
+        """Take the arrows while there are rows, and what chooses one."""
+        if key in ACTIVATE and (row := self.row):
+            if row.selectable:
+                self._choose(row.key)
+            return None if key == " " or not row.selectable else key
+        rest: str | None = super().keypress(size, key)
+        return rest
+
+    def _cells(self, texts: Sequence[str]) -> urwid.Widget:
+        widths = [3, *(width for _, width in self._columns)]
+        cells = zip(widths, texts, strict=True)
+        return urwid.Columns(
+            [(width, _clip(text)) if width else ("weight", 1, _clip(text)) for width, text in cells],
+            dividechars=1,
+        )
+
+
+def _clip(text: str) -> urwid.Text:
+    return urwid.Text(text, wrap="clip")
