@@ -44,7 +44,7 @@ lint: $(VENV)/ready
 	$(VENV)/bin/shellcheck $$(git grep -lIE '^#! ?/(bin|usr/bin)/(env )?(ba)?sh' -- . ':!docs')
 
 test-unit: $(VENV)/ready
-	$(PYTEST) tests/unit
+	$(PYTEST) tests/unit tests/tui
 
 $(TEST_ISO): FORCE
 	@image/deps.sh iso

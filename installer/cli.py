@@ -24,6 +24,8 @@ from installer.resolve import check_answers, resolve
 from installer.steps.base import Preview
 from installer.volumes import read_answer
 
+DEMO_MACHINE = Path(__file__).parents[1] / "examples/machines/nvme-server.json"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; give the exit status. Expected errors become lines on standard error, never a traceback."""
@@ -88,10 +90,19 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument(
         "--auto", action="store_true", help="find the answer as the live system does when it starts"
     )
-    add("tui", _tui, "start the interactive installer")
+    _add_tui(add("tui", _tui, "start the interactive installer"))
     add("live", _live, "do what the kernel command line says (run by the live system)")
     add("version", _version, "print the version")
     return parser
+
+
+def _add_tui(tui: argparse.ArgumentParser) -> None:
+    what = "try it on a recorded machine (default: one of the examples); writes nothing"
+    tui.add_argument("--demo", nargs="?", type=Path, const=DEMO_MACHINE, metavar="MACHINE.json", help=what)
+    tui.add_argument(
+        "--demo-fail", default="", metavar="STEP", help="let this step of the demonstration fail"
+    )
+    tui.add_argument("--ascii", action="store_true", help="no line-drawing characters, for simple terminals")
 
 
 def _read_text(path: Path) -> str:
@@ -189,10 +200,25 @@ def _install(options: argparse.Namespace) -> int:
     return live.run_auto() if options.auto else live.run_install_file(str(options.answer))
 
 
-def _tui(_options: argparse.Namespace) -> int:
+def _tui(options: argparse.Namespace) -> int:
+    if options.demo:
+        return _demo(options)
     from installer import live  # noqa: PLC0415 - needs a running system
 
     return live.run_tui()
+
+
+def _demo(options: argparse.Namespace) -> int:
+    # Imported here: other verbs do without urwid.
+    from installer.tui.demo import DemoController  # noqa: PLC0415
+    from installer.tui.loop import run_here  # noqa: PLC0415
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UserError(Problem("tui", "this is no terminal", "start it in one"))
+    controller = DemoController(_read_machine(options.demo), fail_at=options.demo_fail)
+    controller.rescan()
+    run_here(controller, ascii_only=options.ascii)
+    return ExitStatus.DONE
 
 
 def _live(_options: argparse.Namespace) -> int:

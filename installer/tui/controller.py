@@ -30,8 +30,8 @@ class Finding:
 class Machine:
     """The machine in short."""
 
-    title: str
-    """Vendor, product, serial number, firmware."""
+    facts: tuple[tuple[str, str], ...]
+    """Name and value: what it is."""
     findings: tuple[Finding, ...]
     """The worst first."""
 
@@ -55,7 +55,9 @@ class Disk:
     serial: str
     bus: str
     contents: tuple[str, ...]
-    """What is on it: `ext4 (backup)`, `volume group pve`. Empty: the disk is empty."""
+    """What is on it: `sda1: ext4, backup`, `sda3: LVM, volume group pve`. Empty: the disk is empty."""
+    held: str
+    """The same in a word or two: `VG pve`."""
     findings: tuple[Finding, ...]
     """Only what is not well."""
     boot_medium: bool = False

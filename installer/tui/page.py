@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, Protocol, TypeAlias
 import urwid
 
 from installer.tui.controller import Controller
-from installer.tui.widgets import Button, Glyphs, Markup, Size, button_row
+from installer.tui.widgets import Button, Glyphs, Markup, Selectable, Size, button_row
 
 FORWARD_KEYS: Final = frozenset({"tab", "enter"})
 Item: TypeAlias = Any | tuple[int, Any]
@@ -64,6 +64,10 @@ class Page(urwid.WidgetWrap):
         for number, part in enumerate(self._parts):
             if getattr(part, "field", None) == field:
                 self._pile.focus_position = number
+
+    def go_to_end(self) -> None:
+        """Put the cursor on the buttons."""
+        self._pile.focus_position = len(self._parts) - 1
 
     def keypress(self, size: Size, key: str) -> str | None:
         """Take the keys that lead through the page, after the widget with the cursor."""
@@ -119,6 +123,8 @@ class Screen(urwid.WidgetWrap):
         self.controller = controller
         self.host = host
         self.page = Page([*self.items(), urwid.Divider(), button_row(*self.buttons())])
+        if not self.fields:
+            self.page.go_to_end()
         super().__init__(self.page)
 
     def items(self) -> Sequence[Item]:
@@ -128,7 +134,7 @@ class Screen(urwid.WidgetWrap):
     def buttons(self) -> Sequence[Button]:
         """Give the buttons below them."""
         back = [] if self.first else [Button("Back", self.host.back)]
-        return [*back, Button(self.next_label, self.host.forward)]
+        return [Button(self.next_label, self.host.forward), *back]
 
     def refresh(self) -> None:
         """Show the controller's state again."""
@@ -200,7 +206,7 @@ class Scroll(urwid.WidgetWrap):
         lines = list(self._give())
         at_end = not self._walker or self._walker.focus >= len(self._walker) - 1
         focus = self._walker.focus if self._walker else 0
-        self._walker[:] = [urwid.SelectableIcon(line, cursor_position=len(line) + 9) for line in lines]
+        self._walker[:] = [urwid.AttrMap(Selectable(urwid.Text(line)), None, "focus") for line in lines]
         if self._walker:
             last = len(self._walker) - 1
             self._walker.set_focus(last if self._follow and at_end else min(focus, last))

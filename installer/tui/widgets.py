@@ -94,13 +94,15 @@ class Live(urwid.WidgetWrap):
 class Button(urwid.WidgetWrap):
     """`[ Label ]`, pressed by Enter or the space bar."""
 
-    _selectable = True
-
     def __init__(self, label: str, press: Callable[[], None]) -> None:
         """Take what is done when it is pressed."""
         self._press = press
         self.columns = len(label) + 4
         super().__init__(urwid.AttrMap(urwid.Text(f"[ {label} ]", wrap="clip"), "button", "focus"))
+
+    def selectable(self) -> bool:
+        """It can have the cursor."""
+        return True
 
     def keypress(self, _size: Size, key: str) -> str | None:
         """Take Enter and the space bar."""
@@ -135,7 +137,7 @@ class _Labelled(urwid.WidgetWrap):
     def refresh(self) -> None:
         """Show what the draft holds and what is wrong with it."""
         problem = self.controller.shown_problems([self.field]).get(self.field, "")
-        line = urwid.Padding(self._problem, left=LABEL_COLUMNS + 1)
+        line = urwid.Padding(self._problem, left=2)
         self._problem.set_text(("error", problem))
         row = (self._row, self._pile.options("pack"))
         self._pile.contents = [row, (line, self._pile.options("pack"))] if problem else [row]
@@ -199,7 +201,7 @@ class Switch(_Labelled):
         """Take the values with their names."""
         self._values = values
         self._text = urwid.Text("", wrap="clip")
-        super().__init__(controller, field, label, urwid.AttrMap(_Selectable(self._text), None, "focus"))
+        super().__init__(controller, field, label, urwid.AttrMap(Selectable(self._text), None, "focus"))
         self.refresh()
 
     def refresh(self) -> None:
@@ -227,7 +229,7 @@ class Pick(_Labelled):
         """Take what opens the list, given the field and the letters that have been typed."""
         self._open = open_list
         self._text = urwid.Text("", wrap="clip")
-        control = urwid.AttrMap(_Selectable(self._text), "field", "field focus")
+        control = urwid.AttrMap(Selectable(self._text), "field", "field focus")
         super().__init__(controller, field, label, control)
         self.refresh()
 
@@ -249,13 +251,27 @@ class Pick(_Labelled):
         return None
 
 
-class _Selectable(urwid.WidgetWrap):
+class Selectable(urwid.WidgetWrap):
     """Something that can have the cursor but leaves the keys to what it is a part of."""
 
-    _selectable = True
+    def selectable(self) -> bool:
+        """It can have the cursor."""
+        return True
 
     def keypress(self, _size: Size, key: str) -> str | None:
+        """Take none."""
         return key
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table."""
+
+    title: str
+    width: int = 0
+    """0: what is left; a text that is too long loses its middle, for its end may be what tells it apart."""
+    least: int = 0
+    """It is left out where the table has fewer columns of characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,20 +292,20 @@ class Table(urwid.WidgetWrap):
 
     def __init__(
         self,
-        columns: Sequence[tuple[str, int]],
+        columns: Sequence[Column],
         give: Callable[[], tuple[Sequence[Row], str]],
         choose: Callable[[str], None],
         *,
         field: str = "",
     ) -> None:
-        """Take the columns (title and width, 0 for what is left), what gives the rows and the chosen key."""
+        """Take the columns, what gives the rows and the chosen key, and what is done with the one that is chosen."""
         self.field = field
         self._columns = columns
         self._give = give
         self._choose = choose
         self._rows: list[Row] = []
         self._walker = urwid.SimpleFocusListWalker([])
-        header = urwid.AttrMap(self._cells(["", *(title for title, _ in columns)]), "table head")
+        header = urwid.AttrMap(self._line("", [column.title for column in columns]), "table head")
         super().__init__(urwid.Frame(urwid.ListBox(self._walker), header=header))
         self.refresh()
 
@@ -306,13 +322,13 @@ class Table(urwid.WidgetWrap):
         lines = []
         for row in rows:
             mark = ("(*)" if row.key == chosen else "( )") if row.selectable else " - "
-            cells = _Selectable(self._cells([mark, *row.cells]))
-            lines.append(urwid.AttrMap(cells, None if row.selectable else "dim", "focus"))
+            line = Selectable(self._line(mark, row.cells))
+            lines.append(urwid.AttrMap(line, None if row.selectable else "dim", "focus"))
         self._walker[:] = lines
         keys = [row.key for row in rows]
         wanted = before.key if before and before.key in keys else chosen
-        if wanted in keys:
-            self._walker.set_focus(keys.index(wanted))
+        if rows:
+            self._walker.set_focus(keys.index(wanted) if wanted in keys else 0)
 
     def keypress(self, size: Size, key: str) -> str | None:
         """Take the arrows while there are rows, and what chooses one."""
@@ -323,14 +339,23 @@ class Table(urwid.WidgetWrap):
         rest: str | None = super().keypress(size, key)
         return rest
 
-    def _cells(self, texts: Sequence[str]) -> urwid.Widget:
-        widths = [3, *(width for _, width in self._columns)]
-        cells = zip(widths, texts, strict=True)
-        return urwid.Columns(
-            [(width, _clip(text)) if width else ("weight", 1, _clip(text)) for width, text in cells],
-            dividechars=1,
-        )
+    def _line(self, mark: str, cells: Sequence[str]) -> Drawn:
+        return Drawn(lambda columns: self._render(mark, cells, columns))
+
+    def _render(self, mark: str, cells: Sequence[str], columns: int) -> str:
+        shown = [
+            (column, cell)
+            for column, cell in zip(self._columns, cells, strict=True)
+            if columns >= column.least
+        ]
+        rest = columns - 3 - sum(column.width + 1 for column, _ in shown)
+        texts = (shorten(cell, column.width or rest) for column, cell in shown)
+        return f"{mark:<3} {' '.join(texts)}"
 
 
-def _clip(text: str) -> urwid.Text:
-    return urwid.Text(text, wrap="clip")
+def shorten(text: str, columns: int) -> str:
+    """Give a text with exactly so many columns; where it is too long, its middle is left out."""
+    if len(text) <= columns:
+        return f"{text:<{columns}}"
+    end = (columns - 2) * 2 // 3
+    return f"{text[: columns - 2 - end]}..{text[len(text) - end :]}"

@@ -1,0 +1,168 @@
+"""What one console shows: the current screen, its frame, the dialogs, and the keys that work everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import urwid
+
+from installer.tui.controller import Controller, State
+from installer.tui.flow import Flow, Stop
+from installer.tui.page import Dialog, Screen, Scroll, text_dialog
+from installer.tui.screens.disk import TargetDisk
+from installer.tui.screens.welcome import Welcome
+from installer.tui.widgets import ASCII, LINES, Button, Drawn, Markup, Size, framed
+
+COLUMNS, LINES_LEAST = 80, 24
+KEYS: Final = "F1 Help   F2 Shell   F3 Log   F10 Quit        Tab, arrows: move   Enter: choose"
+LEAVE: Final = frozenset({"f10", "ctrl c", "esc"})
+PALETTE: Final = [
+    # name, foreground, background, in monochrome
+    ("header", "white", "dark blue", "standout"),
+    ("footer", "black", "light gray", "standout"),
+    ("label", "default", "default", "default"),
+    ("field", "white", "dark gray", "underline"),
+    ("field focus", "black", "light gray", "standout"),
+    ("focus", "black", "light gray", "standout"),
+    ("button", "light cyan", "default", "bold"),
+    ("table head", "light cyan", "default", "bold"),
+    ("dim", "dark gray", "default", "default"),
+    ("hint", "dark cyan", "default", "default"),
+    ("error", "light red", "default", "bold"),
+    ("warning", "yellow", "default", "bold"),
+    ("good", "light green", "default", "bold"),
+    ("title", "white", "default", "bold"),
+    ("bar E", "black", "dark magenta", "default"),
+    ("bar S", "black", "brown", "default"),
+    ("bar R", "white", "dark green", "default"),
+    ("bar D", "white", "dark blue", "default"),
+    ("bar M", "black", "dark cyan", "default"),
+    ("bar full", "white", "dark blue", "standout"),
+]
+ScreenClass = type[Screen]
+
+
+def make_flow(controller: Controller, moved: Callable[[], None]) -> Flow[ScreenClass]:
+    """Give the wizard: its screens in their order, each with when it is shown."""
+
+    def editing() -> bool:
+        return controller.state is State.EDITING
+
+    return Flow([Stop(Welcome, editing), Stop(TargetDisk, editing)], moved)
+
+
+class App(urwid.WidgetWrap):
+    """All that one console shows. Several share a controller and a flow, so that they show one installation."""
+
+    def __init__(
+        self, controller: Controller, flow: Flow[ScreenClass], leave: Callable[[], None], *, ascii_only: bool
+    ) -> None:
+        """Take what is done when a person leaves; `ascii_only` is for terminals without lines and blocks."""
+        self.glyphs = ASCII if ascii_only else LINES
+        self._controller = controller
+        self._flow = flow
+        self._leave = leave
+        self._dialogs: list[Dialog] = []
+        self._body = urwid.WidgetPlaceholder(urwid.SolidFill(" "))
+        header = urwid.AttrMap(Drawn(self._header), "header")
+        footer = urwid.AttrMap(urwid.Text(KEYS, align="center", wrap="clip"), "footer")
+        padded = urwid.Padding(self._body, left=1, right=1)
+        self._frame = urwid.Frame(padded, header=urwid.Pile([header, urwid.Divider()]), footer=footer)
+        self._header_line = header.original_widget
+        super().__init__(self._frame)
+        self.screen: Screen = flow.current(controller, self)
+        self._body.original_widget = self.screen
+
+    def refresh(self) -> None:
+        """Show the state of controller and flow as it is now."""
+        if type(self.screen) is not self._flow.current:
+            self._dialogs.clear()
+            self.screen = self._flow.current(self._controller, self)
+            self._body.original_widget = self.screen
+        else:
+            self.screen.refresh()
+        for dialog in self._dialogs:
+            dialog.refresh()
+        self._header_line.refresh()
+        self._show()
+
+    def render(self, size: Size, focus: bool = False) -> urwid.Canvas:  # noqa: FBT001, FBT002 - urwid's signature
+        """Give the picture; a text where there is too little room for one."""
+        if size[0] < COLUMNS or size[1] < LINES_LEAST:
+            what = f"This window has {size[0]}x{size[1]} characters; {COLUMNS}x{LINES_LEAST} are needed."
+            return urwid.Filler(urwid.Text(what)).render(size, focus)
+        return super().render(size, focus)
+
+    def keypress(self, size: Size, key: str) -> str | None:
+        """Take the keys that work everywhere, then those of the dialog or the screen."""
+        if self._dialogs:
+            if key in {"esc", "ctrl c"}:
+                self._dialogs[-1].cancel()
+            else:
+                super().keypress(size, key)
+        elif key in LEAVE:
+            self._ask_to_leave()
+        elif key in {"f1", "f2", "f3"}:
+            {"f1": self._help, "f2": self._shell, "f3": self._log}[key]()
+        else:
+            super().keypress(size, key)
+        self.refresh()
+        return None
+
+    # What screens may ask for, see `page.Host`.
+
+    def open(self, dialog: Dialog) -> None:
+        """Show a dialog over the screen."""
+        self._dialogs.append(dialog)
+        self._show()
+
+    def close(self) -> None:
+        """Take the last dialog away."""
+        if self._dialogs:
+            self._dialogs.pop()
+        self._show()
+
+    def forward(self) -> None:
+        """Go to the next screen, if this one is complete."""
+        if self.screen.complete():
+            self._flow.forward()
+
+    def back(self) -> None:
+        """Go to the screen before."""
+        self._flow.back()
+
+    def _show(self) -> None:
+        top = self.screen
+        for dialog in self._dialogs:
+            box = framed(urwid.Padding(dialog, left=1, right=1), dialog.title, self.glyphs)
+            place = ("center", dialog.columns), ("middle", dialog.lines)
+            top = urwid.Overlay(box, top, place[0][0], place[0][1], place[1][0], place[1][1])
+        if self._body.original_widget is not top:
+            self._body.original_widget = top
+
+    def _header(self, columns: int) -> Markup:
+        number, count = self._flow.number
+        left = f" Slipway {self._controller.version}  {self.glyphs.rule}  {self._flow.current.title}"
+        right = f"{number} of {count} " if count > 1 else ""
+        return f"{left:<{columns - len(right)}}{right}"[:columns]
+
+    def _help(self) -> None:
+        self.open(text_dialog(self, self.screen.title, self.screen.help))
+
+    def _shell(self) -> None:
+        self.open(text_dialog(self, "Shell", self._controller.shell_hint()))
+
+    def _log(self) -> None:
+        lines = Scroll(self._controller.log, end=True)
+        close = urwid.Columns([(9, Button("Close", self.close))])
+        self.open(Dialog(self, "Log", [(1, lines), urwid.Divider(), close], columns=120, lines=40))
+
+    def _ask_to_leave(self) -> None:
+        if self._controller.state in {State.CONFIRMED, State.INSTALLING}:
+            text = "The installation is running. It cannot be left: the disk would hold half a node."
+            self.open(text_dialog(self, "Leave the installer?", text))
+            return
+        text = "What has been entered is lost. Nothing is written to a disk by leaving."
+        buttons = Button("Stay", self.close), Button("Leave", self._leave)
+        self.open(text_dialog(self, "Leave the installer?", text, *buttons))

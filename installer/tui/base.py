@@ -1,0 +1,303 @@
+"""What the real controller and the demonstration have in common: the draft, its checks, the state, jobs on the side."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from hostlib.errors import SlipwayError, UserError
+from hostlib.inventory import Inventory
+from installer.config import InstallConfig
+from installer.live_text import render_url
+from installer.tui import places, views
+from installer.tui.check import MACHINE, parse_draft, problems_of, resolve_draft
+from installer.tui.controller import (
+    Choice,
+    Disk,
+    Intent,
+    Job,
+    JobName,
+    Layout,
+    Machine,
+    Nic,
+    Outcome,
+    Progress,
+    State,
+)
+from installer.tui.draft import PLACES, Draft, Value, render_answer
+from installer.tui.installation import Installation
+
+LOG = logging.getLogger("slipway.tui")
+REBOOT_SECONDS: Final = 30
+Spawn = Callable[[Callable[[], None]], None]
+
+
+def in_thread(work: Callable[[], None]) -> None:
+    """Do something beside the screens."""
+    threading.Thread(target=work, daemon=True).start()
+
+
+class BaseController:
+    """A controller but for what touches the machine: `_read`, `_install`, `_reboot` and the jobs."""
+
+    version = ""
+
+    def __init__(self, spawn: Spawn = in_thread, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take what does something beside the screens, and the clock."""
+        self._spawn = spawn
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._wakers: list[Callable[[], None]] = []
+        self._draft = Draft()
+        self._left: set[str] = set()
+        self._typed: set[str] = set()
+        self._inventory: Inventory | None = None
+        self._problems: tuple[Draft, Inventory, dict[str, str]] | None = None
+        self._jobs: dict[JobName, Job] = {}
+        self._reboot_at: float | None = None
+        self.installation = Installation(self._changed, clock)
+
+    def _changed(self) -> None:
+        for wake in self._wakers:
+            wake()
+
+    @property
+    def draft(self) -> Draft:
+        """What has been entered."""
+        return self._draft
+
+    @property
+    def state(self) -> State:
+        """Where the installation is."""
+        return self.installation.state
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        """Have `wake` called after every change."""
+        self._wakers.append(wake)
+
+    def tick(self) -> None:
+        """Restart the machine when it is time."""
+        if self.reboot_seconds() == 0:
+            self.reboot()
+
+    # What has been entered.
+
+    def set(self, field: str, value: Value) -> None:
+        """Enter something, and what follows from it."""
+        with self._lock:
+            self._typed.add(field)
+            if value == "":
+                self._typed.discard(field)
+            self._put({field: value})
+            if field == "country":
+                country = str(value)
+                self._propose(
+                    {
+                        "timezone": places.default_timezone(country),
+                        "keyboard": places.default_keyboard(country),
+                    }
+                )
+            elif field == "nic" and self._inventory:
+                self._propose(views.propose(self._inventory, str(value)))
+            elif field == "disk":
+                self._put({"confirmation": ""})
+        self._changed()
+
+    def _propose(self, values: dict[str, str]) -> None:
+        """Enter what nobody has typed."""
+        self._put({name: value for name, value in values.items() if name not in self._typed})
+
+    def _put(self, values: dict[str, Any]) -> None:
+        self._draft = replace(self._draft, **values)
+
+    def leave(self, fields: Iterable[str]) -> None:
+        """Show from now on what is wrong with these fields."""
+        self._left |= set(fields)
+        self._changed()
+
+    def problems(self, fields: Iterable[str]) -> dict[str, str]:
+        """Give what is wrong with these fields."""
+        found = self._all_problems()
+        return {field: found[field] for field in fields if field in found}
+
+    def shown_problems(self, fields: Iterable[str]) -> dict[str, str]:
+        """Give what is wrong with those that have been left."""
+        return self.problems(field for field in fields if field in self._left)
+
+    def _all_problems(self) -> dict[str, str]:
+        with self._lock:
+            draft, inventory = self._draft, self._inventory
+            if inventory is None:
+                return {}
+            if self._problems is None or self._problems[:2] != (draft, inventory):
+                self._problems = (draft, inventory, problems_of(draft, inventory))
+            return self._problems[2]
+
+    # The machine.
+
+    def _now(self) -> str:
+        return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+    def _read(self) -> Inventory:
+        """Read the machine. Takes its time. Raises SlipwayError."""
+        raise NotImplementedError
+
+    def rescan(self) -> None:
+        """Begin to read the machine."""
+        self._inventory = None
+        self._changed()
+        self._spawn(self._learn)
+
+    def _learn(self) -> None:
+        inventory = self._read()
+        with self._lock:
+            self._inventory = inventory
+            if not self._draft.nic:
+                nic = views.default_nic(inventory)
+                self._put({"nic": nic})
+                self._propose(views.propose(inventory, nic))
+        self._changed()
+
+    def machine(self) -> Machine | None:
+        """Give the machine; None while it is being read."""
+        return views.view_machine(self._inventory, self._now()) if self._inventory else None
+
+    def disks(self) -> Sequence[Disk]:
+        """Give all disks."""
+        return views.view_disks(self._inventory) if self._inventory else ()
+
+    def nics(self) -> Sequence[Nic]:
+        """Give the physical network cards."""
+        return views.view_nics(self._inventory) if self._inventory else ()
+
+    def layout(self) -> Layout:
+        """Give how the chosen disk will be divided."""
+        return views.view_layout(self._draft, self._inventory) if self._inventory else Layout()
+
+    def choices(self, field: str) -> Sequence[Choice]:
+        """Give what can be chosen."""
+        lists: dict[str, Callable[[], Sequence[Choice]]] = {
+            "country": places.countries,
+            "timezone": lambda: places.timezones(self._draft.country),
+            "keyboard": places.keyboards,
+        }
+        return lists[field]()
+
+    # The installation.
+
+    def intent(self) -> Intent | None:
+        """Give what will be done; None while something is wrong."""
+        if self._inventory is None or self._all_problems():
+            return None
+        config = resolve_draft(self._draft, self._inventory)
+        return views.view_intent(config, self._inventory, parse_draft(self._draft)[1])
+
+    def open_problems(self) -> tuple[str, ...]:
+        """Give what stands against the installation."""
+        if self._inventory is None:
+            return ("the machine is being read; wait a moment",)
+        found = self._all_problems().items()
+        return tuple(
+            f"{PLACES.get(field, field)}: {text}" if field != MACHINE else text for field, text in found
+        )
+
+    def start_install(self) -> str:
+        """Begin; give why not."""
+        intent, draft = self.intent(), self._draft
+        if intent is None or self._inventory is None:
+            return next(iter(self.open_problems()), "something is missing; go back and look")
+        typed = draft.confirmation.strip()
+        if intent.confirmation and typed.lower() != intent.confirmation.lower():
+            wrong = f"'{typed}' is not {intent.confirmation_hint}" if typed else "the disk is not empty"
+            return f"{wrong}; type {intent.confirmation_hint} to erase it"
+        inventory = self._inventory
+        if self.installation.confirm():
+            self._spawn(lambda: self._run(draft, inventory))
+        return ""
+
+    def _run(self, draft: Draft, inventory: Inventory) -> None:
+        try:
+            config = self._install(draft, inventory)
+        except SlipwayError as error:
+            self._fail(str(error))
+        except Exception as error:
+            LOG.exception("a bug")
+            self._fail(f"a bug in the installer: {type(error).__name__}: {error}")
+        else:
+            self._reboot_at = self._clock() + REBOOT_SECONDS
+            self.installation.succeed(Outcome(url=render_url(config), node=config.fqdn))
+
+    def _fail(self, reason: str) -> None:
+        # What has been typed to erase the disk was for this time.
+        self._put({"confirmation": ""})
+        self.installation.fail(reason)
+
+    def _install(self, draft: Draft, inventory: Inventory) -> InstallConfig:
+        """Install, telling `self.installation`. Raises SlipwayError."""
+        raise NotImplementedError
+
+    def progress(self) -> Progress:
+        """Give how far it is."""
+        return self.installation.progress
+
+    def outcome(self) -> Outcome:
+        """Give how it ended."""
+        return self.installation.outcome
+
+    def retry(self) -> None:
+        """Go back to what has been entered; the machine is read again."""
+        self.installation.retry()
+        self.rescan()
+
+    def reboot_seconds(self) -> int | None:
+        """Give the seconds until the machine is restarted."""
+        if self._reboot_at is None:
+            return None
+        return max(0, round(self._reboot_at - self._clock()))
+
+    def stop_reboot(self) -> None:
+        """Stop the countdown."""
+        self._reboot_at = None
+        self._changed()
+
+    def reboot(self) -> None:
+        """Restart or switch off the machine."""
+        self._reboot_at = None
+        self._spawn(self._reboot)
+
+    def _reboot(self) -> None:
+        raise NotImplementedError
+
+    # Things on the side.
+
+    def answer_text(self) -> str:
+        """Give the answer file for reading it off the screen."""
+        return render_answer(self._draft, password_hash="")
+
+    def job(self, name: JobName) -> Job:
+        """Give how something is going."""
+        return self._jobs.get(name, Job())
+
+    def _begin(self, name: JobName, doing: str, work: Callable[[], str]) -> None:
+        """Begin something beside the screens; `work` gives what was done, or raises SlipwayError or OSError."""
+        if self.job(name).state == "running":
+            return
+
+        def run() -> None:
+            try:
+                self._jobs[name] = Job("done", work())
+            except UserError as error:
+                problem = error.problems[0]
+                self._jobs[name] = Job("failed", f"{problem.what}; {problem.todo}")
+            except (SlipwayError, OSError) as error:
+                self._jobs[name] = Job("failed", str(error))
+            self._changed()
+
+        self._jobs[name] = Job("running", doing)
+        self._changed()
+        self._spawn(run)

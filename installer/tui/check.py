@@ -1,0 +1,105 @@
+"""What is wrong with a draft, by field: the messages of the parser and the resolver. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from hostlib.errors import Problem, UserError
+from hostlib.inventory import Inventory
+from installer.answers import Answers, parse_answers
+from installer.config import InstallConfig
+from installer.resolve import resolve
+from installer.tui.draft import PLACES, SIZES, Draft, render_tables, to_tables
+
+SOURCE: Final = "the screens"
+MACHINE: Final = ""
+"""Stands for a field: what is wrong with the machine and no field can mend."""
+MISSING: Final = "it is missing; add it"
+MISSING_TEXTS: Final = {
+    "disk": "no disk is chosen; choose one with Enter",
+    "nic": "no network card is chosen; choose one with Enter",
+    "password": "there is no password for root; type one",
+    "keyboard": "no layout is chosen; choose one",
+    "country": "no country is chosen; choose one",
+    "timezone": "no time zone is chosen; choose one",
+}
+NO_NUMBER: Final = "it is no number; give a size in GiB such as 64 or 7.5, or nothing"
+TWO_PASSWORDS: Final = "the two entries differ; type the password again"
+RIGHT: Final = Draft(
+    disk="none",
+    country="at",
+    timezone="UTC",
+    keyboard="en-us",
+    password="long enough",  # noqa: S106 - a value that is right, for a field that is not
+    mailto="root@example.test",
+    nic="INTERFACE=*",
+    fqdn="node.example.test",
+    cidr="192.0.2.2/24",
+    gateway="192.0.2.1",
+    dns="192.0.2.1",
+)
+"""A value that is right by itself for each field."""
+
+
+def parse_draft(draft: Draft) -> tuple[Answers, list[str]]:
+    """Give the answers and warnings about them. Raises UserError with every problem."""
+    return parse_answers(render_tables(to_tables(draft)), SOURCE)
+
+
+def resolve_draft(draft: Draft, inventory: Inventory) -> InstallConfig:
+    """Give all that the draft leads to on this machine. Raises UserError with every problem."""
+    return resolve(parse_draft(draft)[0], inventory)
+
+
+def problems_of(draft: Draft, inventory: Inventory) -> dict[str, str]:
+    """Give what is wrong, as field -> `what is wrong; what to do`; the key MACHINE for what is no field's.
+
+    The resolver needs a whole answer. So a field that is wrong by itself is taken as right for the second look, which
+    tells what the others lead to on this machine.
+    """
+    problems = _look(draft, inventory)
+    if problems:
+        mended = replace(draft, **{name: getattr(RIGHT, name) for name in problems if name})
+        if mended != draft:
+            problems = _look(mended, inventory) | problems
+    if draft.password != draft.password_again and "password" not in problems:
+        problems["password_again"] = TWO_PASSWORDS
+    return {field: _worded(draft, field, message) for field, message in problems.items()}
+
+
+def _look(draft: Draft, inventory: Inventory) -> dict[str, str]:
+    try:
+        resolve_draft(draft, inventory)
+    except UserError as error:
+        found: dict[str, str] = {}
+        for problem in error.problems:
+            # The first is the one that matters; a field has room for one.
+            found.setdefault(_field(problem, draft), f"{problem.what}; {problem.todo}")
+        return found
+    return {}
+
+
+def _field(problem: Problem, draft: Draft) -> str:
+    where = problem.where
+    if draft.disk and where.startswith(draft.disk):
+        return "disk"
+    if where == "disk-setup.lvm":
+        return "maxroot" if draft.maxroot else "swapsize"
+    if where == "disk-setup.filter":
+        return "disk"
+    places = ((place, field) for field, place in PLACES.items())
+    fitting = [(place, field) for place, field in places if where.startswith(place)]
+    return max(fitting)[1] if fitting else MACHINE
+
+
+def _worded(draft: Draft, field: str, message: str) -> str:
+    """Give the message as it is said to somebody who sees a screen and not an answer file."""
+    if not field:
+        return message
+    value = getattr(draft, field)
+    if value == "" and field in PLACES and field not in SIZES:
+        return MISSING_TEXTS.get(field, MISSING)
+    if field in SIZES and "is a text" in message:
+        return NO_NUMBER
+    return message

@@ -1,0 +1,62 @@
+"""Welcome: what this machine is, and whether a node can be installed on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import urwid
+
+from installer.tui.controller import Finding
+from installer.tui.page import Item, Screen, Scroll
+from installer.tui.widgets import Button, Live, Markup
+
+MARKS = {"blocking": "STOP", "warning": "warn", "ok": "ok"}
+
+
+class Welcome(Screen):
+    """The first screen."""
+
+    title = "Welcome"
+    first = True
+    help = (
+        "This program installs a hypervisor node on this machine. First it looks at the machine: what is marked STOP "
+        "must be mended before it can go on, what is marked warn should be known. Nothing is written to any disk "
+        "before the last screen asks for it. After plugging in a cable or a disk, choose Read again."
+    )
+
+    def items(self) -> Sequence[Item]:
+        """Give the facts, then the findings."""
+        return [Live(self._facts), urwid.Divider(), (1, Scroll(self._lines)), Live(self._verdict)]
+
+    def buttons(self) -> Sequence[Button]:
+        """Give the way on, and a second look."""
+        return [Button("Next", self.host.forward), Button("Read again", self.controller.rescan)]
+
+    def complete(self) -> bool:
+        """Stop at a machine that no node can be installed on."""
+        machine = self.controller.machine()
+        return machine is not None and not machine.blocked
+
+    def _facts(self) -> Markup:
+        machine = self.controller.machine()
+        if machine is None:
+            return "Reading this machine ..."
+        return "\n".join(f"{name:<11}{value}" for name, value in machine.facts)
+
+    def _lines(self) -> list[str]:
+        machine = self.controller.machine()
+        return [line for finding in (machine.findings if machine else ()) for line in render_finding(finding)]
+
+    def _verdict(self) -> Markup:
+        machine = self.controller.machine()
+        if machine is None:
+            return ""
+        if machine.blocked:
+            return ("error", "Nothing can be installed on this machine as it is: see what is marked STOP.")
+        return "Nothing has been changed. The next screens ask what to install; the last one asks for a go."
+
+
+def render_finding(finding: Finding) -> list[str]:
+    """Give the lines of a finding: what it is, then what to do."""
+    line = f"{MARKS[finding.severity]:<5}{finding.device}: {finding.text}"
+    return [line, f"     {finding.todo}"] if finding.todo else [line]

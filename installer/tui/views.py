@@ -1,0 +1,219 @@
+"""From the machine and the configuration to what the screens show. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from pydantic import ValidationError
+
+from hostlib import checks, inventory
+from hostlib.errors import UserError
+from hostlib.inventory import INSTALLED_TAG, Content, Inventory
+from hostlib.sizes import MIB, render_size
+from installer.answers import LvmOptions
+from installer.config import InstallConfig
+from installer.execute import render_target
+from installer.layout import plan_layout
+from installer.resolve import VG
+from installer.tui.controller import Disk, Finding, Intent, Layout, Machine, Nic, Part
+from installer.tui.draft import Draft, to_tables
+
+WORST_FIRST: Final = ("blocking", "warning", "ok")
+TYPES: Final = {
+    "LVM2_member": "LVM",
+    "linux_raid_member": "RAID member",
+    "crypto_LUKS": "encrypted (LUKS)",
+    "zfs_member": "ZFS",
+    "gpt": "partition table",
+    "dos": "partition table",
+}
+"""Types of libblkid by the names that people know."""
+TAIL: Final = 4
+"""How many characters of the serial number confirm that a disk is erased."""
+NIC_NAMES: Final = ("ID_NET_NAME_MAC", "ID_PATH", "INTERFACE")
+"""Properties of udev that name a card, the best first."""
+
+
+def view_machine(machine: Inventory, clock: str) -> Machine:
+    """Give the machine in short; `clock` is its time, as text."""
+    dmi, firmware = machine.dmi, machine.firmware
+    product = " ".join(part for part in (dmi.vendor, dmi.product) if part) or "unknown"
+    facts = [
+        ("Machine", f"{product}{f', serial {dmi.serial}' if dmi.serial else ''}"),
+        ("Processor", f"{machine.cpu.model or 'unknown'}, threads: {machine.cpu.threads}"),
+        ("Firmware", f"{firmware.mode.upper()}, Secure Boot {'on' if firmware.secure_boot else 'off'}"),
+        ("Clock", clock),
+    ]
+    found = [_finding(finding) for finding in checks.run_checks(machine)]
+    return Machine(tuple(facts), tuple(sorted(found, key=lambda f: WORST_FIRST.index(f.severity))))
+
+
+def _finding(finding: checks.Finding) -> Finding:
+    return Finding(finding.severity, finding.device, f"{finding.text} ({finding.measured})", finding.todo)
+
+
+def view_disks(machine: Inventory) -> tuple[Disk, ...]:
+    """Give all disks, those that can be installed on first."""
+    disks = [_disk(machine, disk) for disk in machine.disks]
+    return tuple(sorted(disks, key=lambda disk: not disk.selectable))
+
+
+def _disk(machine: Inventory, disk: inventory.Disk) -> Disk:
+    found = [_finding(finding) for finding in checks.check_target(machine, disk) if finding.severity != "ok"]
+    return Disk(
+        path=disk.stable_path,
+        name=disk.stable_path.removeprefix("/dev/disk/by-id/"),
+        kernel_name=disk.name,
+        size=render_size(disk.size_bytes),
+        model=disk.model or "no model",
+        serial=disk.serial or "unknown",
+        bus=disk.bus or "unknown",
+        contents=view_contents(disk.contents),
+        held=_held(disk.contents),
+        findings=tuple(sorted(found, key=lambda f: WORST_FIRST.index(f.severity))),
+        boot_medium=disk.boot_medium,
+    )
+
+
+def view_contents(contents: Sequence[Content]) -> tuple[str, ...]:
+    """Give what is on a disk, each thing once; a partition table only where it is all there is."""
+    things = [content for content in contents if content.type not in {"gpt", "dos"}] or contents
+    return tuple(dict.fromkeys(_content(content) for content in things))
+
+
+def _held(contents: Sequence[Content]) -> str:
+    if any(INSTALLED_TAG in content.vg_tags for content in contents):
+        return "Slipway node"
+    names = [f"VG {content.vg}" for content in contents if content.vg]
+    names += [content.label for content in contents if content.label]
+    names += [
+        TYPES.get(content.type, content.type) for content in contents if content.type not in {"gpt", "dos"}
+    ]
+    return next(iter(names), TYPES["gpt"] if contents else "empty")
+
+
+def _content(content: Content) -> str:
+    kind = TYPES.get(content.type, content.type)
+    if INSTALLED_TAG in content.vg_tags:
+        return f"{content.device}: a node installed by Slipway (volume group {content.vg})"
+    name = f"volume group {content.vg}" if content.vg else content.label
+    return f"{content.device}: {kind}{f', {name}' if name else ''}"
+
+
+def view_nics(machine: Inventory) -> tuple[Nic, ...]:
+    """Give the physical network cards."""
+    physical = [nic for nic in machine.nics if nic.physical]
+    return tuple(_nic(machine, nic, physical) for nic in physical)
+
+
+def _nic(machine: Inventory, nic: inventory.Nic, physical: Sequence[inventory.Nic]) -> Nic:
+    lease = next((lease for lease in machine.leases if lease.nic == nic.name), None)
+    links: dict[bool | None, Literal["link", "no link", "down"]] = {True: "link", False: "no link"}
+    speed = f"{nic.speed_mbit} Mbit/s" if nic.speed_mbit else ""
+    return Nic(
+        key=nic_key(nic, physical),
+        name=nic.name,
+        mac=nic.mac,
+        driver=nic.driver or "no driver",
+        speed=speed,
+        link=links.get(nic.link, "down"),
+        addresses=nic.addresses,
+        proposal=f"{lease.address} by {'DHCP' if lease.dhcp else 'the network'}" if lease else "",
+    )
+
+
+def nic_key(nic: inventory.Nic, physical: Sequence[inventory.Nic]) -> str:
+    """Give a property of a card, as NAME=VALUE, that no other card of the machine has."""
+    for name in NIC_NAMES:
+        value = nic.udev.get(name, "")
+        alone = sum(other.udev.get(name) == value for other in physical) == 1
+        if value and alone and not set(value) & set("*?["):
+            return f"{name}={value}"
+    return f"INTERFACE={nic.name}"
+
+
+def propose(machine: Inventory, key: str) -> dict[str, str]:
+    """Give the values of fields that DHCP or a router suggests for a card, by field; empty where it does not."""
+    physical = [nic for nic in machine.nics if nic.physical]
+    names = [nic.name for nic in physical if nic_key(nic, physical) == key]
+    lease = next((lease for lease in machine.leases if lease.nic in names), None)
+    if lease is None:
+        return {"cidr": "", "gateway": "", "dns": ""}
+    fqdn = f"{lease.hostname}.{lease.domain}" if lease.hostname and lease.domain else ""
+    if lease.domain and lease.hostname.endswith(f".{lease.domain}"):
+        fqdn = lease.hostname
+    found = {"cidr": lease.address, "gateway": lease.gateway, "dns": next(iter(lease.dns), "")}
+    return found | ({"fqdn": fqdn} if fqdn else {})
+
+
+def default_nic(machine: Inventory) -> str:
+    """Give the card that is most likely meant: with an address by DHCP, else with a link."""
+    physical = [nic for nic in machine.nics if nic.physical]
+    leased = [lease.nic for lease in machine.leases if lease.gateway]
+    ranked = sorted(physical, key=lambda nic: (nic.name not in leased, not nic.link))
+    return nic_key(ranked[0], physical) if ranked else ""
+
+
+def view_layout(draft: Draft, machine: Inventory) -> Layout:
+    """Give how the chosen disk will be divided."""
+    disk = next((disk for disk in machine.disks if disk.stable_path == draft.disk), None)
+    if disk is None:
+        return Layout(problem="no disk is chosen")
+    try:
+        options = LvmOptions.model_validate(to_tables(draft)["disk-setup"].get("lvm", {}))
+        plan = plan_layout(disk.size_bytes, disk.logical_sector_bytes, machine.memory_bytes, options)
+    except UserError as error:
+        problem = error.problems[0]
+        return Layout(problem=f"{problem.what}; {problem.todo}")
+    except ValidationError:
+        return Layout(problem="the sizes are not right yet")
+    end_bytes = plan.disk_end_bytes or disk.size_bytes
+    # LVM keeps a spare of the metadata.
+    used_bytes = plan.swap_bytes + plan.root_bytes + plan.data_bytes + 2 * plan.metadata_bytes
+    parts = [
+        ("E", "EFI", plan.esp_bytes),
+        ("S", "swap", plan.swap_bytes),
+        ("R", "root", plan.root_bytes),
+        ("D", "data for guests", plan.data_bytes),
+        ("M", "its metadata", 2 * plan.metadata_bytes),
+        (".", "free in the volume group", end_bytes - plan.esp_bytes - MIB - used_bytes),
+        ("-", "not used", disk.size_bytes - end_bytes),
+    ]
+    return Layout(
+        tuple(Part(mark, name, size, render_size(size)) for mark, name, size in parts if size >= MIB)
+    )
+
+
+def view_intent(config: InstallConfig, machine: Inventory, warnings: Sequence[str]) -> Intent:
+    """Give what will be done. `warnings` are those about the answers."""
+    target, network = config.target, config.network
+    disk = next(disk for disk in machine.disks if disk.stable_path == target.path)
+    found = [finding for finding in checks.check_target(machine, disk) if finding.severity == "warning"]
+    lost = view_contents(disk.contents)
+    renames = (
+        f"volume group {VG} on another disk is renamed to {name}" for name in config.rename_vgs.values()
+    )
+    tail, hint = confirmation_of(disk) if lost else ("", "")
+    return Intent(
+        rows=(
+            ("Node", config.fqdn),
+            ("Network", f"{network.address} on {network.nic} ({network.mac})"),
+            ("Gateway, DNS", f"{network.gateway}, {', '.join(network.dns)}"),
+            ("Country", f"{config.country}, {config.timezone}, keyboard {config.keyboard}"),
+            ("Root", f"mail to {config.mailto}, ssh keys: {len(config.root_ssh_keys)}"),
+            ("File system", config.filesystem),
+        ),
+        disk=render_target(target),
+        lost=lost,
+        also=(*renames, *warnings, *config.warnings, *(str(finding.problem) for finding in found)),
+        confirmation=tail,
+        confirmation_hint=hint,
+    )
+
+
+def confirmation_of(disk: inventory.Disk) -> tuple[str, str]:
+    """Give what confirms that this disk is erased, and what that is in words."""
+    if disk.serial:
+        return disk.serial[-TAIL:], f"the last {min(TAIL, len(disk.serial))} characters of its serial number"
+    return disk.stable_path[-TAIL:], f"the last {TAIL} characters of its name"

@@ -1,0 +1,117 @@
+"""A console without a terminal: takes keys as a person types them, and gives the picture as text."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urwid
+
+from hostlib.inventory import Inventory, parse_inventory
+from installer.tui.app import App, ScreenClass, make_flow
+from installer.tui.demo import DemoController
+from installer.tui.flow import Flow
+
+SCREENS = Path(__file__).parent / "screens"
+MACHINES = Path(__file__).parents[1] / "machines"
+SIZES = [(80, 24), (132, 50)]
+KEY_NAMES = {
+    "shift-tab": "shift tab",
+    "page-down": "page down",
+    "page-up": "page up",
+    "ctrl-c": "ctrl c",
+    "space": " ",
+}
+
+
+def machine(name: str) -> Inventory:
+    return parse_inventory((MACHINES / f"{name}.json").read_text())
+
+
+class Demo(DemoController):
+    """The demonstration without its pauses. What takes time is done when a test says `work()`."""
+
+    def __init__(self, inventory: Inventory, fail_at: str = "") -> None:
+        self.waiting: list[Callable[[], None]] = []
+        self.seconds = 1000.0
+        super().__init__(
+            inventory,
+            fail_at=fail_at,
+            spawn=self.waiting.append,
+            clock=lambda: self.seconds,
+            sleep=lambda _: None,
+        )
+
+    def work(self) -> None:
+        while self.waiting:
+            self.waiting.pop(0)()
+
+    def _now(self) -> str:
+        return "2026-01-02 03:04 UTC"
+
+
+class Console:
+    """One console on a controller; a second one takes the first's flow."""
+
+    def __init__(
+        self, controller: Demo, size: tuple[int, int] = (80, 24), *, other: Console | None = None
+    ) -> None:
+        urwid.set_encoding("utf-8")
+        self.controller = controller
+        self.size = size
+        self.left = False
+        self.flow: Flow[ScreenClass] = other.flow if other else make_flow(controller, lambda: None)
+        self.app = App(controller, self.flow, self._leave, ascii_only=False)
+
+    def _leave(self) -> None:
+        self.left = True
+
+    def keys(self, script: str) -> Console:
+        """Press keys: names as urwid has them, `'text in quotes'` letter by letter."""
+        for quoted, name in re.findall(r"'([^']*)'|(\S+)", script):
+            for key in [KEY_NAMES.get(name, name)] if name else list(quoted):
+                self._canvas()
+                self.app.keypress(self.size, key)
+        return self
+
+    def work(self) -> Console:
+        """Let what takes time be done, and look."""
+        self.controller.work()
+        self.app.refresh()
+        return self
+
+    @property
+    def title(self) -> str:
+        return self.app.screen.title
+
+    @property
+    def text(self) -> str:
+        return "\n".join(line.decode().rstrip() for line in self._canvas().text)
+
+    @property
+    def focus(self) -> str:
+        """What stands out because it has the cursor."""
+        runs = [run for line in self._canvas().content() for run in line]
+        return " ".join(
+            text.decode().strip() for attr, _, text in runs if attr in {"focus", "field focus"}
+        ).strip()
+
+    def _canvas(self) -> Any:
+        return self.app.render(self.size, focus=True)
+
+
+def check_screen(console: Console, name: str, *, update: bool) -> None:
+    """Compare the picture with the stored one; `pytest --update-screens` stores it."""
+    columns, rows = console.size
+    path = SCREENS / f"{name}-{columns}x{rows}.txt"
+    got = f"{console.text}\n-- cursor: {console.focus}\n"
+    if update:
+        path.write_text(got)
+    wanted = path.read_text() if path.exists() else ""
+    if got != wanted:
+        diff = difflib.unified_diff(wanted.splitlines(), got.splitlines(), "stored", "shown", lineterm="")
+        pytest.fail("\n".join([f"{path.name}: the picture has changed", *diff]), pytrace=False)
