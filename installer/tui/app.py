@@ -11,6 +11,12 @@ from installer.tui.controller import Controller, State
 from installer.tui.flow import Flow, Stop
 from installer.tui.page import Dialog, Screen, Scroll, text_dialog
 from installer.tui.screens.disk import TargetDisk
+from installer.tui.screens.end import Done, Failure
+from installer.tui.screens.locale import Locale
+from installer.tui.screens.network import Network
+from installer.tui.screens.password import Password
+from installer.tui.screens.progress import Progress
+from installer.tui.screens.summary import Summary
 from installer.tui.screens.welcome import Welcome
 from installer.tui.widgets import ASCII, LINES, Button, Drawn, Markup, Size, framed
 
@@ -46,10 +52,17 @@ ScreenClass = type[Screen]
 def make_flow(controller: Controller, moved: Callable[[], None]) -> Flow[ScreenClass]:
     """Give the wizard: its screens in their order, each with when it is shown."""
 
-    def editing() -> bool:
-        return controller.state is State.EDITING
+    def when(*states: State) -> Callable[[], bool]:
+        return lambda: controller.state in states
 
-    return Flow([Stop(Welcome, editing), Stop(TargetDisk, editing)], moved)
+    entered = (Welcome, TargetDisk, Locale, Password, Network, Summary)
+    stops: list[Stop[ScreenClass]] = [
+        *(Stop(screen, when(State.EDITING)) for screen in entered),
+        Stop(Progress, when(State.CONFIRMED, State.INSTALLING)),
+        Stop(Done, when(State.DONE)),
+        Stop(Failure, when(State.FAILED)),
+    ]
+    return Flow(stops, moved)
 
 
 class App(urwid.WidgetWrap):

@@ -119,7 +119,7 @@ class Intent:
     rows: tuple[tuple[str, str], ...]
     """Name and value of all that will be installed."""
     disk: str
-    """The disk by its id, size, model and serial."""
+    """The disk by its id; in a second line model, serial and size."""
     lost: tuple[str, ...]
     """What is on the disk and will be lost. Empty: the disk is empty."""
     also: tuple[str, ...]
@@ -165,14 +165,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something that was begun by a key and takes its time: `fetch-key`, `save-answer`, `save-log`."""
+    """Something that was begun by a key and takes its time, see `JobName`."""
 
     state: Literal["idle", "running", "done", "failed"] = "idle"
     text: str = ""
     """What is being done, was done, or went wrong and what to do."""
 
 
-JobName = Literal["fetch-key", "save-answer", "save-log"]
+JobName = Literal["fetch-key", "keyboard", "save-answer", "save-log"]
 
 
 class Controller(Protocol):

@@ -57,6 +57,10 @@ class DemoController(BaseController):
     def _install(self, draft: Draft, inventory: Inventory) -> InstallConfig:
         config = resolve_draft(draft, inventory)
         plan = plan_install(config)
+        names = [step.name for step in plan]
+        if self._fail_at not in {"", *names}:
+            what = f"there is no step '{self._fail_at}'"
+            raise UserError(Problem("--demo-fail", what, f"use one of: {', '.join(names)}"))
         self.installation.begin()
         reporter = Reporter(plan, [self.installation.take])
         total = sum(step.weight for step in plan)

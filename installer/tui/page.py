@@ -122,10 +122,16 @@ class Screen(urwid.WidgetWrap):
         """Take the controller, and the console that shows the screen."""
         self.controller = controller
         self.host = host
-        self.page = Page([*self.items(), urwid.Divider(), button_row(*self.buttons())])
+        super().__init__(urwid.SolidFill(" "))
+        self.make()
+
+    def make(self) -> None:
+        """Make the page, with the cursor on the first field, else on the buttons."""
+        buttons = self.buttons()
+        self.page = Page([*self.items(), urwid.Divider(), *([button_row(*buttons)] if buttons else [])])
         if not self.fields:
             self.page.go_to_end()
-        super().__init__(self.page)
+        self._w = self.page
 
     def items(self) -> Sequence[Item]:
         """Give the widgets of the screen, from the top. At least one should take the height that is left."""

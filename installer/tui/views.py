@@ -13,7 +13,6 @@ from hostlib.inventory import INSTALLED_TAG, Content, Inventory
 from hostlib.sizes import MIB, render_size
 from installer.answers import LvmOptions
 from installer.config import InstallConfig
-from installer.execute import render_target
 from installer.layout import plan_layout
 from installer.resolve import VG
 from installer.tui.controller import Disk, Finding, Intent, Layout, Machine, Nic, Part
@@ -204,7 +203,10 @@ def view_intent(config: InstallConfig, machine: Inventory, warnings: Sequence[st
             ("Root", f"mail to {config.mailto}, ssh keys: {len(config.root_ssh_keys)}"),
             ("File system", config.filesystem),
         ),
-        disk=render_target(target),
+        disk=(
+            f"{target.path}\n"
+            f"model {target.model or 'unknown'}, serial {target.serial or 'unknown'}, {render_size(target.size_bytes)}"
+        ),
         lost=lost,
         also=(*renames, *warnings, *config.warnings, *(str(finding.problem) for finding in found)),
         confirmation=tail,

@@ -14,7 +14,7 @@ import urwid
 from installer.tui.controller import Controller
 from installer.tui.draft import Value
 
-LABEL_COLUMNS: Final = 18
+LABEL_COLUMNS: Final = 19
 ACTIVATE: Final = frozenset({"enter", " "})
 Markup = Any
 """urwid's markup of a text: a str, a tuple of attribute and markup, or a list of these."""
@@ -117,6 +117,12 @@ def button_row(*buttons: Button) -> urwid.Widget:
     return urwid.Columns([(button.columns, button) for button in buttons], dividechars=2)
 
 
+def labelled(label: str, control: urwid.Widget) -> urwid.Widget:
+    """Give a line `Label   control`."""
+    text = urwid.Text(("label", label), wrap="clip")
+    return urwid.Columns([(LABEL_COLUMNS, text), control], 1)
+
+
 class _Labelled(urwid.WidgetWrap):
     """A line `Label   control`, and below it what is wrong with the field."""
 
@@ -124,7 +130,7 @@ class _Labelled(urwid.WidgetWrap):
         self.controller = controller
         self.field = field
         self._problem = urwid.Text("")
-        self._row = urwid.Columns([(LABEL_COLUMNS, urwid.Text(("label", label), wrap="clip")), control], 1)
+        self._row = labelled(label, control)
         self._pile = urwid.Pile([("pack", self._row)])
         super().__init__(self._pile)
 
@@ -229,7 +235,8 @@ class Pick(_Labelled):
         """Take what opens the list, given the field and the letters that have been typed."""
         self._open = open_list
         self._text = urwid.Text("", wrap="clip")
-        control = urwid.AttrMap(Selectable(self._text), "field", "field focus")
+        focused = {None: "field focus", "hint": "field focus"}
+        control = urwid.AttrMap(Selectable(self._text), {None: "field"}, focused)
         super().__init__(controller, field, label, control)
         self.refresh()
 

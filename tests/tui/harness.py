@@ -27,6 +27,18 @@ KEY_NAMES = {
     "space": " ",
 }
 
+# Keys that lead to a screen, from the start on the machine nvme-server.
+TO_DISK = "enter "
+TO_LOCALE = TO_DISK + "enter enter "
+"""With the first disk, which is empty."""
+ENTER_LOCALE = "'aust' down enter tab tab tab tab enter "
+ENTER_PASSWORD = "'long enough' tab 'long enough' tab 'ops@example.test' tab tab enter "
+ENTER_NETWORK = "tab tab tab tab tab tab enter "
+TO_PASSWORD = TO_LOCALE + ENTER_LOCALE
+TO_NETWORK = TO_PASSWORD + ENTER_PASSWORD
+TO_SUMMARY = TO_NETWORK + ENTER_NETWORK
+TO_SUMMARY_OF_FULL_DISK = TO_DISK + "down down enter enter " + ENTER_LOCALE + ENTER_PASSWORD + ENTER_NETWORK
+
 
 def machine(name: str) -> Inventory:
     return parse_inventory((MACHINES / f"{name}.json").read_text())
@@ -58,14 +70,19 @@ class Console:
     """One console on a controller; a second one takes the first's flow."""
 
     def __init__(
-        self, controller: Demo, size: tuple[int, int] = (80, 24), *, other: Console | None = None
+        self,
+        controller: Demo,
+        size: tuple[int, int] = (80, 24),
+        *,
+        other: Console | None = None,
+        ascii_only: bool = False,
     ) -> None:
         urwid.set_encoding("utf-8")
         self.controller = controller
         self.size = size
         self.left = False
         self.flow: Flow[ScreenClass] = other.flow if other else make_flow(controller, lambda: None)
-        self.app = App(controller, self.flow, self._leave, ascii_only=False)
+        self.app = App(controller, self.flow, self._leave, ascii_only=ascii_only)
 
     def _leave(self) -> None:
         self.left = True
@@ -73,8 +90,9 @@ class Console:
     def keys(self, script: str) -> Console:
         """Press keys: names as urwid has them, `'text in quotes'` letter by letter."""
         for quoted, name in re.findall(r"'([^']*)'|(\S+)", script):
+            # A terminal draws between keys, but for those that come at once.
+            self._canvas()
             for key in [KEY_NAMES.get(name, name)] if name else list(quoted):
-                self._canvas()
                 self.app.keypress(self.size, key)
         return self
 
@@ -89,8 +107,17 @@ class Console:
         return self.app.screen.title
 
     @property
+    def state(self) -> str:
+        return self.controller.state.value
+
+    @property
     def text(self) -> str:
         return "\n".join(line.decode().rstrip() for line in self._canvas().text)
+
+    @property
+    def words(self) -> str:
+        """The text without frames and line breaks."""
+        return " ".join(self.text.replace("│", " ").split())
 
     @property
     def focus(self) -> str:

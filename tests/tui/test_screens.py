@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from tests.tui.harness import SIZES, Console, Demo, check_screen, machine
+from installer.progress import Event
+from tests.tui.harness import (
+    SIZES,
+    TO_DISK,
+    TO_LOCALE,
+    TO_NETWORK,
+    TO_PASSWORD,
+    TO_SUMMARY,
+    TO_SUMMARY_OF_FULL_DISK,
+    Console,
+    Demo,
+    check_screen,
+    machine,
+)
 
-TO_DISK = "enter "
 PICTURES = {
     # name of the picture -> machine, keys
     "welcome": ("nvme-server", ""),
@@ -22,6 +34,27 @@ PICTURES = {
         "nvme-server",
         TO_DISK + "down enter tab tab enter tab '4' tab '1..' tab '1' tab '1..' tab ',' tab",
     ),
+    "locale": ("nvme-server", TO_LOCALE),
+    "locale-search": ("nvme-server", TO_LOCALE + "'united'"),
+    "locale-chosen": ("nvme-server", TO_LOCALE + "'switz' enter tab tab 'fr' enter"),
+    "locale-none-chosen": ("nvme-server", TO_LOCALE + "tab tab tab tab enter"),
+    "password": ("nvme-server", TO_PASSWORD + "'long enough' tab 'long'"),
+    "password-wrong": (
+        "nvme-server",
+        TO_PASSWORD + "'short' tab 'longer' tab 'nobody' tab 'ssh-rsa AAAA' tab enter",
+    ),
+    "password-key": ("nvme-server", TO_PASSWORD + "tab tab tab 'https://example.test/me.keys' tab tab tab enter"),
+    "network": ("nvme-server", TO_NETWORK),
+    "network-no-lease": ("no-lease-uefi", TO_NETWORK),
+    "network-wrong": (
+        "no-lease-uefi",
+        TO_NETWORK + "tab 'node1' tab '192.0.2.255/24' tab '192.0.2.256' tab '::' tab tab enter",
+    ),
+    "summary": ("nvme-server", TO_SUMMARY),
+    "summary-question": ("nvme-server", TO_SUMMARY + "enter"),
+    "summary-not-empty": ("nvme-server", TO_SUMMARY_OF_FULL_DISK),
+    "summary-wrong-confirmation": ("nvme-server", TO_SUMMARY_OF_FULL_DISK + "'0001' tab tab enter"),
+    "summary-save": ("nvme-server", TO_SUMMARY + "tab tab enter enter"),
 }  # fmt: skip
 
 
@@ -31,5 +64,43 @@ def test_picture(name: str, size: tuple[int, int], update: bool) -> None:  # noq
     recorded, keys = PICTURES[name]
     demo = Demo(machine(recorded))
     demo.rescan()
-    console = Console(demo, size).work().keys(keys).work()
+    console = Console(demo).work().keys(keys).work()
+    console.size = size
     check_screen(console, name, update=update)
+
+
+@pytest.fixture(params=SIZES, ids=str)
+def started(request: pytest.FixtureRequest) -> Console:
+    """A console on which the installation has been asked for; it waits for `work`."""
+    demo = Demo(machine("nvme-server"), fail_at="copy" if "failure" in request.node.name else "")
+    demo.rescan()
+    console = Console(demo).work().keys(TO_SUMMARY + "enter tab enter")
+    console.size = request.param
+    return console
+
+
+def test_progress(started: Console, update: bool) -> None:  # noqa: FBT001 - a fixture
+    check_screen(started, "progress-before", update=update)
+    demo = started.controller
+    demo.installation.begin()
+    demo.installation.take(Event("phase", "copy", 30))
+    demo.installation.take(Event("warning", text="the clock is 3 hours behind"))
+    demo.installation.take(Event("progress", "copy", 42))
+    demo.seconds += 83
+    started.app.refresh()
+    check_screen(started, "progress", update=update)
+    check_screen(started.keys("f10"), "progress-leave", update=update)
+
+
+def test_done(started: Console, update: bool) -> None:  # noqa: FBT001 - a fixture
+    check_screen(started.work(), "done", update=update)
+    check_screen(started.keys("f3"), "log", update=update)
+
+
+def test_failure(started: Console, update: bool) -> None:  # noqa: FBT001 - a fixture
+    check_screen(started.work(), "failure", update=update)
+    check_screen(
+        started.keys("tab enter tab 'https://logs.example.test/' tab tab enter"),
+        "failure-save",
+        update=update,
+    )

@@ -1,0 +1,96 @@
+"""Dialogs that save a file to a stick: the answer file, the log. The log can be sent to a URL too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import ClassVar
+
+import urwid
+
+from installer.tui.controller import Controller, JobName
+from installer.tui.page import Dialog, Host, Item, Scroll
+from installer.tui.widgets import Button, Line, Live, Markup, button_row, labelled
+
+
+class SaveDialog(Dialog):
+    """A stick to choose, and how the saving is going."""
+
+    name: ClassVar[str]
+    text: ClassVar[str]
+    job: ClassVar[JobName]
+
+    def __init__(self, controller: Controller, host: Host) -> None:
+        """Take the controller, and the console that shows the dialog."""
+        self.controller = controller
+        sticks = [
+            button_row(Button(target.label, partial(self.save, target.key)))
+            for target in controller.targets()
+        ] or [urwid.Text(("hint", "There is no stick. Plug one in and open this again."))]
+        items = [
+            urwid.Text(self.text),
+            urwid.Divider(),
+            *sticks,
+            urwid.Divider(),
+            *self.other_ways(),
+            Live(self._state),
+            (1, urwid.SolidFill(" ")),
+            button_row(Button("Close", host.close), self.last_button(host)),
+        ]
+        super().__init__(host, self.name, items, columns=74, lines=min(12 + len(sticks), 20))
+
+    def save(self, target: str) -> None:
+        """Begin to save to a stick."""
+        raise NotImplementedError
+
+    def other_ways(self) -> Sequence[Item]:
+        """Give what stands between the sticks and the state."""
+        return []
+
+    def last_button(self, host: Host) -> Button:
+        """Give the button beside Close."""
+        raise NotImplementedError
+
+    def _state(self) -> Markup:
+        now = self.controller.job(self.job)
+        return ("error" if now.state == "failed" else "good", now.text)
+
+
+class SaveAnswer(SaveDialog):
+    """Saves the answer file, or shows it."""
+
+    name = "Save answer file"
+    text = "The answer file installs the same without typing. The password is kept as a hash only."
+    job = "save-answer"
+
+    def save(self, target: str) -> None:
+        """Begin to save to a stick."""
+        self.controller.save_answer(target)
+
+    def last_button(self, host: Host) -> Button:
+        """Show it on the screen."""
+        lines = Scroll(lambda: self.controller.answer_text().splitlines())
+        items = [(1, lines), urwid.Divider(), button_row(Button("Close", host.close))]
+        return Button("Show it", lambda: host.open(Dialog(host, "answer.toml", items, columns=120, lines=40)))
+
+
+class SaveLog(SaveDialog):
+    """Saves the log, or sends it to a URL."""
+
+    name = "Save log"
+    text = "The log holds no password. It goes to a file on the stick, or is sent by POST."
+    job = "save-log"
+
+    def save(self, target: str) -> None:
+        """Begin to save to a stick."""
+        self.controller.save_log(target)
+
+    def other_ways(self) -> Sequence[Item]:
+        """Give the line for a URL."""
+        self._line = Line(mask=None, allowed="")
+        return [labelled("Or to a URL", urwid.AttrMap(self._line, "field", "field focus"))]
+
+    def last_button(self, host: Host) -> Button:
+        """Send it."""
+        del host
+        return Button("Send", lambda: self.controller.save_log(self._line.edit_text.strip()))
