@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import uuid
+from collections.abc import Sequence
 from typing import Final
 
 from hostlib.errors import ExitStatus, SlipwayError
@@ -17,7 +18,7 @@ from installer.config import Endpoint, ReportTarget
 from installer.execute import run_install
 from installer.leases import apply_resolver, wait_for_leases
 from installer.live_prepare import Prepared, Say, prepare, read_answers, wants_reboot
-from installer.progress import Event, console_sink
+from installer.progress import Event, Sink, console_sink
 from installer.redaction import collect_secrets, find_secrets
 from installer.report import Reporting
 from installer.steps.base import Context
@@ -31,11 +32,15 @@ MCL_CURRENT: Final = 1
 class Session:
     """One run of the installer. Everything that a person should know goes to the console, the log and the report."""
 
-    def __init__(self, runner: Runner, say: Say, *, moving: bool) -> None:
-        """Take the collaborators: `say` writes to the console; `moving`: a bar may be drawn again in its line."""
+    def __init__(self, runner: Runner, say: Say, *, moving: bool, watch: Sequence[Sink] = ()) -> None:
+        """Take the collaborators: `say` writes to the console; `moving`: a bar may be drawn again in its line.
+
+        `watch` get the events of the installation besides console, log and report.
+        """
         self._runner = runner
         self._say = say
         self._console = console_sink(say, moving=moving)
+        self._watch = watch
         self._report = Reporting(str(uuid.uuid4()), self._show, INSTALL_LOG)
         self._fqdn = ""
         self.reboot_on_error = False
@@ -75,7 +80,7 @@ class Session:
             inventory=prepared.inventory,
             secrets=frozenset(self._report.secrets),
         )
-        run_install(prepared.config, prepared.plan, context, [self._console, self._report])
+        run_install(prepared.config, prepared.plan, context, [self._console, self._report, *self._watch])
         if endpoint := prepared.config.webhook:
             # A server may repeat in its answer what it was sent.
             run_webhook(endpoint, lambda text: self.warn(self._report.redact(text)))

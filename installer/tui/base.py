@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from hostlib.errors import SlipwayError, UserError
+from hostlib.errors import CommandError, SlipwayError, UserError
 from hostlib.inventory import Inventory
 from installer.config import InstallConfig
 from installer.live_text import render_url
@@ -19,6 +19,7 @@ from installer.tui.check import MACHINE, parse_draft, problems_of, resolve_draft
 from installer.tui.controller import (
     Choice,
     Disk,
+    Finding,
     Intent,
     Job,
     JobName,
@@ -57,6 +58,8 @@ class BaseController:
         self._left: set[str] = set()
         self._typed: set[str] = set()
         self._inventory: Inventory | None = None
+        self._reading = True
+        self._trouble = ""
         self._problems: tuple[Draft, Inventory, dict[str, str]] | None = None
         self._jobs: dict[JobName, Job] = {}
         self._reboot_at: float | None = None
@@ -108,9 +111,9 @@ class BaseController:
                 self._put({"confirmation": ""})
         self._changed()
 
-    def _propose(self, values: dict[str, str]) -> None:
+    def _propose(self, values: dict[str, str], keep: Collection[str] = ()) -> None:
         """Enter what nobody has typed."""
-        self._put({name: value for name, value in values.items() if name not in self._typed})
+        self._put({name: value for name, value in values.items() if name not in {*self._typed, *keep}})
 
     def _put(self, values: dict[str, Any]) -> None:
         self._draft = replace(self._draft, **values)
@@ -148,24 +151,43 @@ class BaseController:
         raise NotImplementedError
 
     def rescan(self) -> None:
-        """Begin to read the machine."""
-        self._inventory = None
+        """Begin to read the machine; what is known of it stays until then."""
+        self._reading = True
         self._changed()
         self._spawn(self._learn)
 
     def _learn(self) -> None:
-        inventory = self._read()
+        try:
+            self._know(self._read())
+            self._trouble = ""
+        except (SlipwayError, OSError, ValueError) as error:
+            LOG.warning("the machine cannot be read: %s", error)
+            self._trouble = str(error)
+        self._reading = False
+        self._changed()
+
+    def _know(self, inventory: Inventory) -> None:
+        """Take what the machine is; what it suggests is entered where nobody has typed."""
         with self._lock:
             self._inventory = inventory
-            if not self._draft.nic:
-                nic = views.default_nic(inventory)
-                self._put({"nic": nic})
-                self._propose(views.propose(inventory, nic))
+            known = {nic.key for nic in views.view_nics(inventory)}
+            seen = {name for name in self._left if getattr(self._draft, name) != ""}
+            if "nic" not in self._typed | seen or self._draft.nic not in known:
+                self._put({"nic": views.default_nic(inventory)})
+            # What a person has looked at and gone on from does not change unseen.
+            self._propose(views.propose(inventory, self._draft.nic), seen)
         self._changed()
 
     def machine(self) -> Machine | None:
         """Give the machine; None while it is being read."""
-        return views.view_machine(self._inventory, self._now()) if self._inventory else None
+        if self._reading:
+            return None
+        if self._trouble or self._inventory is None:
+            trouble = f"it cannot be read: {self._trouble}"
+            return Machine(
+                (), (Finding("blocking", "machine", trouble, "choose Read again; F3 shows the log"),)
+            )
+        return views.view_machine(self._inventory, self._now())
 
     def disks(self) -> Sequence[Disk]:
         """Give all disks."""
@@ -234,7 +256,8 @@ class BaseController:
 
     def _fail(self, reason: str) -> None:
         # What has been typed to erase the disk was for this time.
-        self._put({"confirmation": ""})
+        with self._lock:
+            self._put({"confirmation": ""})
         self.installation.fail(reason)
 
     def _install(self, draft: Draft, inventory: Inventory) -> InstallConfig:
@@ -294,6 +317,9 @@ class BaseController:
             except UserError as error:
                 problem = error.problems[0]
                 self._jobs[name] = Job("failed", f"{problem.what}; {problem.todo}")
+            except CommandError as error:
+                last = error.output.splitlines()[-1:] or [error.reason]
+                self._jobs[name] = Job("failed", f"{error.command}: {last[0]}")
             except (SlipwayError, OSError) as error:
                 self._jobs[name] = Job("failed", str(error))
             self._changed()

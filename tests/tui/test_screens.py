@@ -100,7 +100,7 @@ def test_done(started: Console, update: bool) -> None:  # noqa: FBT001 - a fixtu
 def test_failure(started: Console, update: bool) -> None:  # noqa: FBT001 - a fixture
     check_screen(started.work(), "failure", update=update)
     check_screen(
-        started.keys("tab enter tab 'https://logs.example.test/' tab tab enter"),
+        started.keys("tab enter tab 'https://logs.example.test/' tab tab tab enter"),
         "failure-save",
         update=update,
     )

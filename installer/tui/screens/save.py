@@ -9,7 +9,7 @@ from typing import ClassVar
 import urwid
 
 from installer.tui.controller import Controller, JobName
-from installer.tui.page import Dialog, Host, Item, Scroll
+from installer.tui.page import Dialog, Host, Item, Page, Scroll
 from installer.tui.widgets import Button, Line, Live, Markup, button_row, labelled
 
 
@@ -23,11 +23,19 @@ class SaveDialog(Dialog):
     def __init__(self, controller: Controller, host: Host) -> None:
         """Take the controller, and the console that shows the dialog."""
         self.controller = controller
+        self._targets = controller.targets()
+        super().__init__(host, self.name, self._items(host), columns=74, lines=18)
+
+    def _items(self, host: Host) -> list[Item]:
         sticks = [
-            button_row(Button(target.label, partial(self.save, target.key)))
-            for target in controller.targets()
-        ] or [urwid.Text(("hint", "There is no stick. Plug one in and open this again."))]
-        items = [
+            button_row(Button(target.label, partial(self.save, target.key))) for target in self._targets
+        ] or [urwid.Text(("hint", "There is no stick. Plug one in and choose Look again."))]
+        buttons = [
+            Button("Close", host.close),
+            Button("Look again", self.controller.rescan),
+            self.last_button(host),
+        ]
+        return [
             urwid.Text(self.text),
             urwid.Divider(),
             *sticks,
@@ -35,9 +43,17 @@ class SaveDialog(Dialog):
             *self.other_ways(),
             Live(self._state),
             (1, urwid.SolidFill(" ")),
-            button_row(Button("Close", host.close), self.last_button(host)),
+            button_row(*buttons),
         ]
-        super().__init__(host, self.name, items, columns=74, lines=min(12 + len(sticks), 20))
+
+    def refresh(self) -> None:
+        """Show the sticks that are there now."""
+        targets = self.controller.targets()
+        if targets != self._targets:
+            self._targets = targets
+            self.page = Page(self._items(self.host))
+            self._w = self.page
+        super().refresh()
 
     def save(self, target: str) -> None:
         """Begin to save to a stick."""

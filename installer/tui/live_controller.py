@@ -1,0 +1,192 @@
+"""The controller of the live system: reads this machine and installs on it, as the unattended way does."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from hostlib.errors import CheckBlocksError, Problem, SlipwayError, UserError
+from hostlib.http import Request, send
+from hostlib.inventory import Disk, Inventory
+from hostlib.paths import INSTALL_LOG
+from hostlib.probe import read_inventory
+from hostlib.release import read_release
+from hostlib.run import Runner
+from hostlib.sizes import KIB
+from installer.answers.ssh_keys import check_ssh_keys
+from installer.answers.tables import KEYBOARDS
+from installer.answers.urls import check_url
+from installer.config import InstallConfig
+from installer.leases import apply_resolver, wait_for_leases
+from installer.live_session import Session
+from installer.tui.base import BaseController, Spawn, in_thread
+from installer.tui.check import SOURCE
+from installer.tui.controller import Choice
+from installer.tui.draft import Draft, Value, render_answer, render_tables, to_tables
+from installer.tui.sticks import find_sticks, write_to_stick
+from installer.volumes import Answer
+
+LOG = logging.getLogger("slipway.tui")
+LOG_BYTES: Final = 128 * KIB
+"""How much of the log's end is shown."""
+KEYS_LIMIT_BYTES: Final = 64 * KIB
+SCREEN: Final = "/dev/tty1"
+
+
+class LiveController(BaseController):
+    """A controller over this machine."""
+
+    def __init__(self, runner: Runner, *, spawn: Spawn = in_thread, log: Path = INSTALL_LOG) -> None:
+        """Take the door for subprocesses, and the log that is shown."""
+        super().__init__(spawn)
+        self._runner = runner
+        self._log_path = log
+        self.version = read_release().version
+
+    # The machine.
+
+    def _read(self) -> Inventory:
+        return read_inventory(self._runner)
+
+    def _learn(self) -> None:
+        super()._learn()
+        inventory = self._inventory
+        if inventory is None:
+            return
+        # The screens are there meanwhile; a proposal comes when DHCP has given something.
+        waited = wait_for_leases(self._runner, inventory, lambda text: LOG.info("%s", text.strip()))
+        apply_resolver(waited)
+        if waited.leases != inventory.leases:
+            self._know(waited)
+
+    def set(self, field: str, value: Value) -> None:
+        """Enter something; a keyboard layout is used at once."""
+        before = self.draft.keyboard
+        super().set(field, value)
+        layout = self.draft.keyboard
+        if layout in KEYBOARDS and layout != before:
+            self._begin("keyboard", "", lambda: self._use_keyboard(layout))
+
+    def _use_keyboard(self, key: str) -> str:
+        layout, variant = KEYBOARDS[key]
+        keymap = self._runner.run(["ckbcomp", "-model", "pc105", layout, *([variant] if variant else [])])
+        self._runner.run(["loadkeys", f"--console={SCREEN}", "-"], input_text=keymap.stdout)
+        return "The layout is in use on this machine's screen."
+
+    # The installation.
+
+    def _install(self, draft: Draft, inventory: Inventory) -> InstallConfig:
+        session = Session(
+            self._runner,
+            lambda text: LOG.info("%s", text.strip()),
+            moving=False,
+            watch=[self.installation.take],
+        )
+        try:
+            prepared = session.prepare(Answer(render_tables(to_tables(draft)), SOURCE), {draft.password})
+            check_same_disk(_disk_at(inventory, draft.disk), _disk_at(prepared.inventory, draft.disk))
+            self.installation.begin()
+            session.install(prepared)
+        except SlipwayError as error:
+            session.fail(str(error), error.exit_status)
+            raise
+        finally:
+            session.close()
+        return prepared.config
+
+    def log(self) -> Sequence[str]:
+        """Give the end of the log."""
+        try:
+            with self._log_path.open("rb") as stream:
+                stream.seek(0, 2)
+                stream.seek(max(0, stream.tell() - LOG_BYTES))
+                return stream.read().decode(errors="replace").splitlines()
+        except OSError as error:
+            return [f"{self._log_path}: {error.strerror}"]
+
+    def _reboot(self) -> None:
+        how = {"reboot": "reboot", "power-off": "poweroff"}[self.draft.reboot_mode]
+        self._runner.run(["systemctl", "--no-block", how])
+
+    # Things on the side.
+
+    def targets(self) -> Sequence[Choice]:
+        """Give the sticks that a file can be saved to, as they were when the machine was read."""
+        return find_sticks(self._inventory) if self._inventory else ()
+
+    def save_answer(self, target: str) -> None:
+        """Begin to write the answer file, with the password as a hash."""
+        draft = self.draft
+
+        def save() -> str:
+            secret = f"{draft.password}\n"
+            # From its standard input, where no list of processes shows it.
+            command = ["openssl", "passwd", "-6", "-stdin"]
+            hashed = self._runner.run(command, input_text=secret, secrets=[draft.password]).stdout.strip()
+            text = render_answer(draft, password_hash=hashed)
+            return f"{write_to_stick(self._runner, target, 'answer.toml', text)} is on the stick."
+
+        self._begin("save-answer", "writing ...", save)
+
+    def save_log(self, target: str) -> None:
+        """Begin to write the log to a stick, or to send it."""
+        if target.startswith("/dev/"):
+            self._begin("save-log", "writing ...", lambda: self._write_log(target))
+        else:
+            self._begin("save-log", "sending ...", lambda: self._send_log(target))
+
+    def _write_log(self, device: str) -> str:
+        text = self._log_path.read_text(encoding="utf-8", errors="replace")
+        return f"{write_to_stick(self._runner, device, 'slipway-install.log', text)} is on the stick."
+
+    def _send_log(self, url: str) -> str:
+        body = self._log_path.read_bytes()
+        send(Request(url=_checked(url), method="POST", body=body, content_type="text/plain; charset=utf-8"))
+        return "The log has been sent."
+
+    def fetch_ssh_key(self, url: str) -> None:
+        """Begin to fetch ssh keys."""
+
+        def fetch() -> str:
+            body = send(Request(url=_checked(url), limit_bytes=KEYS_LIMIT_BYTES)).body
+            try:
+                keys = check_ssh_keys(body.decode(errors="replace"))
+            except ValueError as error:
+                what, _, todo = str(error).rpartition("; ")
+                raise UserError(
+                    Problem("ssh_keys", f"what came back is no list of keys: {what}", todo)
+                ) from None
+            self.set("ssh_keys", keys)
+            return f"Keys that were fetched: {len(keys.splitlines())}"
+
+        self._begin("fetch-key", "fetching ...", fetch)
+
+    def shell_hint(self) -> str:
+        """Give how to get a shell."""
+        return (
+            "On the screen: Alt+F2, and Alt+F1 back to this.\n"
+            "On a serial console: leave the installer with F10. What has been entered is lost then; a running "
+            "installation cannot be left."
+        )
+
+
+def check_same_disk(seen: Disk, now: Disk) -> None:
+    """Raise CheckBlocksError unless a disk is still what a person has been shown and has agreed to erase."""
+    if (seen.serial, seen.size_bytes, seen.contents) == (now.serial, now.size_bytes, now.contents):
+        return
+    what = "this disk is not what it was when the summary was shown: serial number, size or contents have changed"
+    raise CheckBlocksError(Problem(now.stable_path, what, "try again and look at the summary"))
+
+
+def _disk_at(machine: Inventory, path: str) -> Disk:
+    return next(disk for disk in machine.disks if disk.stable_path == path)
+
+
+def _checked(url: str) -> str:
+    try:
+        return check_url(url)
+    except ValueError as error:
+        what, _, todo = str(error).rpartition("; ")
+        raise UserError(Problem("url", what, todo)) from None
