@@ -205,7 +205,7 @@ def _tui(options: argparse.Namespace) -> int:
         return _demo(options)
     from installer import live  # noqa: PLC0415 - needs a running system
 
-    return live.run_tui()
+    return live.run_tui(ascii_only=options.ascii)
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -69,10 +69,32 @@ def run_auto() -> int:
     return _run_in_terminal(find)
 
 
-def run_tui() -> int:
-    """Show a person what this machine is and how to install; give the exit status."""
-    sys.stdout.write(render_welcome(read_inventory(SystemRunner()), read_release().version))
-    return ExitStatus.DONE
+def run_tui(*, ascii_only: bool = False) -> int:
+    """Let a person install on this terminal; give the exit status.
+
+    Where there is no terminal, it tells what this machine is and how to install.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        sys.stdout.write(render_welcome(read_inventory(SystemRunner()), read_release().version))
+        return ExitStatus.DONE
+    from installer.tui.live_controller import LiveController  # noqa: PLC0415 - urwid is for this alone
+    from installer.tui.loop import run_here  # noqa: PLC0415
+
+    with log_file(INSTALL_LOG):
+        controller = LiveController(SystemRunner())
+        controller.rescan()
+        run_here(controller, ascii_only=ascii_only)
+    return ExitStatus.STEP_FAILED if controller.state == "failed" else ExitStatus.DONE
+
+
+def run_screens(runner: Runner, names: Sequence[str]) -> None:
+    """Let a person install on the consoles with these names, until one of them leaves the installer."""
+    from installer.tui.consoles import run_consoles  # noqa: PLC0415 - urwid is for this alone
+    from installer.tui.live_controller import LiveController  # noqa: PLC0415
+
+    controller = LiveController(runner)
+    controller.rescan()
+    run_consoles(controller, names)
 
 
 def _run_in_terminal(find: Callable[[Runner, Say], tuple[Answer, set[str]]]) -> int:
@@ -185,9 +207,13 @@ class Live:
         return ExitStatus.DONE
 
     def _show_person(self) -> int:
-        inventory = read_inventory(self._runner)
-        self._consoles.say(render_welcome(inventory, read_release().version))
-        return self._give_shells()
+        names = [SCREEN, *self._consoles.serial]
+        self._consoles.close()
+        try:
+            run_screens(self._runner, names)
+        finally:
+            self._start_shells(names)
+        return ExitStatus.DONE
 
     def _fail(self, reason: str, status: ExitStatus) -> int:
         log = (read_if_there(INSTALL_LOG) or "").splitlines()

@@ -1,1 +1,1 @@
-"""The interactive installer: screens over one controller. docs/design.md tells how a screen is added."""
+"""The interactive installer: screens over one controller. `page` tells how a screen is made."""

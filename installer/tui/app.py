@@ -109,6 +109,9 @@ class App(urwid.WidgetWrap):
 
     def keypress(self, size: Size, key: str) -> str | None:
         """Take the keys that work everywhere, then those of the dialog or the screen."""
+        if key == "ctrl l":
+            # urwid draws all again.
+            return key
         if self._dialogs:
             if key in {"esc", "ctrl c"}:
                 self._dialogs[-1].cancel()

@@ -15,6 +15,8 @@ from installer.tui.app import PALETTE, App, make_flow
 from installer.tui.controller import Controller
 
 TICK_SECONDS: Final = 1.0
+MONOCHROME: Final = frozenset({"", "dumb", "vt100", "vt102", "vt220"})
+"""Values of TERM for terminals without colours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ def run_here(controller: Controller, *, ascii_only: bool) -> None:
     # The encoding decides what is sent, and every terminal takes ASCII.
     urwid.set_encoding("utf-8")
     screen = urwid.display.raw.Screen()
+    if os.environ.get("TERM", "") in MONOCHROME:
+        screen.set_terminal_properties(colors=1)
     run_terminals(controller, [Terminal(screen, ascii_only or encoding != "utf8")])
 
 

@@ -96,8 +96,11 @@ class Machine:
         self.searched: list[Search] = []
         self.posted: list[Endpoint] = []
         self.report = FakeReport()
+        self.screens: list[str] = []
+        self.screens_error: Exception | None = None
         self.log = tmp_path / "install.log"
         monkeypatch.setattr(live, "find_answer", self.find)
+        monkeypatch.setattr(live, "run_screens", self.show)
         monkeypatch.setattr(live_session, "prepare", self.prepare)
         monkeypatch.setattr(live_session, "run_install", self.install)
         monkeypatch.setattr(
@@ -119,6 +122,11 @@ class Machine:
         if self.find_error:
             raise self.find_error
         return self.answer
+
+    def show(self, _: object, names: Sequence[str]) -> None:
+        self.screens += names
+        if self.screens_error:
+            raise self.screens_error
 
     def prepare(self, *_: object) -> Prepared:
         if self.prepare_error:

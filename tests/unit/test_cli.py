@@ -173,7 +173,7 @@ def test_verbs_of_the_live_system(
     called: str,
     given: tuple[str, ...],
 ) -> None:
-    def record(*got: str) -> int:
+    def record(*got: str, **_: bool) -> int:
         assert got == given
         return 4
 

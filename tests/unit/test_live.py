@@ -67,6 +67,7 @@ def test_a_key_stops_it_and_gives_shells(machine: Machine) -> None:
     status, text, lines = machine.run(key=True)
     assert (status, machine.installed) == (ExitStatus.DONE, 0)
     assert "Nothing has been changed" in text
+    assert machine.screens == ["tty1", "ttyS0"]
     assert lines == [SHELL_ON_SCREEN, SHELL_ON_SERIAL]
 
 
@@ -74,10 +75,17 @@ def test_without_an_answer_a_person_is_helped(machine: Machine) -> None:
     machine.answer = None
     status, text, lines = machine.run()
     assert status == ExitStatus.DONE
-    assert "Slipway 1.2.3" in text
-    assert "scsi-0QEMU_QEMU_HARDDISK_DISKA" in text
+    assert text == ""
+    assert machine.screens == ["tty1", "ttyS0"]
     assert lines == [SHELL_ON_SCREEN, SHELL_ON_SERIAL]
     assert not machine.searched[0].required
+
+
+def test_a_bug_in_the_screens_leaves_shells(machine: Machine) -> None:
+    machine.answer, machine.screens_error = None, ValueError("broken")
+    status, _, lines = machine.run()
+    assert status == ExitStatus.BUG
+    assert lines[:2] == [SHELL_ON_SCREEN, SHELL_ON_SERIAL]
 
 
 def test_an_unattended_machine_without_an_answer_fails(machine: Machine) -> None:
@@ -98,12 +106,16 @@ def test_a_wrong_command_line_is_told(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "shown"), [("tui", "installs from an answer file"), ("inventory", '"schema": 1'), ("rescue", "")]
+    ("mode", "shown", "screens"),
+    [("tui", "", ["tty1", "ttyS0"]), ("inventory", '"schema": 1', []), ("rescue", "", [])],
 )
-def test_modes_for_a_person_do_not_look_for_an_answer(machine: Machine, mode: str, shown: str) -> None:
+def test_modes_for_a_person_do_not_look_for_an_answer(
+    machine: Machine, mode: str, shown: str, screens: list[str]
+) -> None:
     status, text, lines = machine.run(f"boot=live slipway.mode={mode}")
     assert status == ExitStatus.DONE
     assert shown in text
+    assert machine.screens == screens
     assert not machine.searched
     assert lines == [SHELL_ON_SCREEN, SHELL_ON_SERIAL]
 
