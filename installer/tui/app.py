@@ -77,6 +77,7 @@ class App(urwid.WidgetWrap):
         self._flow = flow
         self._leave = leave
         self._dialogs: list[Dialog] = []
+        self._stale = False
         self._body = urwid.WidgetPlaceholder(urwid.SolidFill(" "))
         header = urwid.AttrMap(Drawn(self._header), "header")
         footer = urwid.AttrMap(urwid.Text(KEYS, align="center", wrap="clip"), "footer")
@@ -89,6 +90,7 @@ class App(urwid.WidgetWrap):
 
     def refresh(self) -> None:
         """Show the state of controller and flow as it is now."""
+        self._stale = False
         if type(self.screen) is not self._flow.current:
             self._dialogs.clear()
             self.screen = self._flow.current(self._controller, self)
@@ -105,6 +107,8 @@ class App(urwid.WidgetWrap):
         if size[0] < COLUMNS or size[1] < LINES_LEAST:
             what = f"This window has {size[0]}x{size[1]} characters; {COLUMNS}x{LINES_LEAST} are needed."
             return urwid.Filler(urwid.Text(what)).render(size, focus)
+        if self._stale:
+            self.refresh()
         return super().render(size, focus)
 
     def keypress(self, size: Size, key: str) -> str | None:
@@ -112,6 +116,9 @@ class App(urwid.WidgetWrap):
         if key == "ctrl l":
             # urwid draws all again.
             return key
+        typed = len(key) == 1 and key != " "
+        if self._stale and not typed:
+            self.refresh()
         if self._dialogs:
             if key in {"esc", "ctrl c"}:
                 self._dialogs[-1].cancel()
@@ -123,7 +130,12 @@ class App(urwid.WidgetWrap):
             {"f1": self._help, "f2": self._shell, "f3": self._log}[key]()
         else:
             super().keypress(size, key)
-        self.refresh()
+        if typed:
+            # A key that is pasted has hundreds of letters: one look at the end is enough.
+            self._stale = True
+            self._invalidate()
+        else:
+            self.refresh()
         return None
 
     # What screens may ask for, see `page.Host`.

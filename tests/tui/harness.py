@@ -131,14 +131,18 @@ class Console:
         return self.app.render(self.size, focus=True)
 
 
-def check_screen(console: Console, name: str, *, update: bool) -> None:
-    """Compare the picture with the stored one; `pytest --update-screens` stores it."""
-    columns, rows = console.size
-    path = SCREENS / f"{name}-{columns}x{rows}.txt"
-    got = f"{console.text}\n-- cursor: {console.focus}\n"
-    if update:
-        path.write_text(got)
-    wanted = path.read_text() if path.exists() else ""
-    if got != wanted:
-        diff = difflib.unified_diff(wanted.splitlines(), got.splitlines(), "stored", "shown", lineterm="")
-        pytest.fail("\n".join([f"{path.name}: the picture has changed", *diff]), pytrace=False)
+def check_screens(console: Console, name: str, *, update: bool) -> None:
+    """Compare the pictures of both sizes with the stored ones; `pytest --update-screens` stores them."""
+    changes: list[str] = []
+    for columns, rows in SIZES:
+        console.size = (columns, rows)
+        path = SCREENS / f"{name}-{columns}x{rows}.txt"
+        got = f"{console.text}\n-- cursor: {console.focus}\n"
+        if update:
+            path.write_text(got)
+        wanted = path.read_text() if path.exists() else ""
+        lines = wanted.splitlines(), got.splitlines()
+        changes += difflib.unified_diff(*lines, f"stored {path.name}", "shown", lineterm="")
+    console.size = SIZES[0]
+    if changes:
+        pytest.fail("\n".join(["the picture has changed", *changes]), pytrace=False)

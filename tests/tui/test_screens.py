@@ -6,7 +6,6 @@ import pytest
 
 from installer.progress import Event
 from tests.tui.harness import (
-    SIZES,
     TO_DISK,
     TO_LOCALE,
     TO_NETWORK,
@@ -15,7 +14,7 @@ from tests.tui.harness import (
     TO_SUMMARY_OF_FULL_DISK,
     Console,
     Demo,
-    check_screen,
+    check_screens,
     machine,
 )
 
@@ -58,29 +57,25 @@ PICTURES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("name", PICTURES)
-def test_picture(name: str, size: tuple[int, int], update: bool) -> None:  # noqa: FBT001 - a fixture
+def test_picture(name: str, update: bool) -> None:  # noqa: FBT001 - a fixture
     recorded, keys = PICTURES[name]
     demo = Demo(machine(recorded))
     demo.rescan()
     console = Console(demo).work().keys(keys).work()
-    console.size = size
-    check_screen(console, name, update=update)
+    check_screens(console, name, update=update)
 
 
-@pytest.fixture(params=SIZES, ids=str)
+@pytest.fixture
 def started(request: pytest.FixtureRequest) -> Console:
     """A console on which the installation has been asked for; it waits for `work`."""
     demo = Demo(machine("nvme-server"), fail_at="copy" if "failure" in request.node.name else "")
     demo.rescan()
-    console = Console(demo).work().keys(TO_SUMMARY + "enter tab enter")
-    console.size = request.param
-    return console
+    return Console(demo).work().keys(TO_SUMMARY + "enter tab enter")
 
 
 def test_progress(started: Console, update: bool) -> None:  # noqa: FBT001 - a fixture
-    check_screen(started, "progress-before", update=update)
+    check_screens(started, "progress-before", update=update)
     demo = started.controller
     demo.installation.begin()
     demo.installation.take(Event("phase", "copy", 30))
@@ -88,18 +83,18 @@ def test_progress(started: Console, update: bool) -> None:  # noqa: FBT001 - a f
     demo.installation.take(Event("progress", "copy", 42))
     demo.seconds += 83
     started.app.refresh()
-    check_screen(started, "progress", update=update)
-    check_screen(started.keys("f10"), "progress-leave", update=update)
+    check_screens(started, "progress", update=update)
+    check_screens(started.keys("f10"), "progress-leave", update=update)
 
 
 def test_done(started: Console, update: bool) -> None:  # noqa: FBT001 - a fixture
-    check_screen(started.work(), "done", update=update)
-    check_screen(started.keys("f3"), "log", update=update)
+    check_screens(started.work(), "done", update=update)
+    check_screens(started.keys("f3"), "log", update=update)
 
 
 def test_failure(started: Console, update: bool) -> None:  # noqa: FBT001 - a fixture
-    check_screen(started.work(), "failure", update=update)
-    check_screen(
+    check_screens(started.work(), "failure", update=update)
+    check_screens(
         started.keys("tab enter tab 'https://logs.example.test/' tab tab tab enter"),
         "failure-save",
         update=update,

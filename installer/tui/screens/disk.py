@@ -55,12 +55,6 @@ class TargetDisk(Screen):
             self.host.open(sizes_dialog(self.controller, self.host))
         return complete
 
-    def keypress(self, size: tuple[int, ...], key: str) -> str | None:
-        """Show the disk that the cursor has come to."""
-        rest = super().keypress(size, key)
-        self.page.refresh()
-        return rest
-
     def _choose(self, path: str) -> None:
         self.controller.set("disk", path)
 

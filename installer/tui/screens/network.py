@@ -44,12 +44,6 @@ class Network(Screen):
             Switch(self.controller, "pin_names", "Card names", pinning),
         ]
 
-    def keypress(self, size: tuple[int, ...], key: str) -> str | None:
-        """Show the card that the cursor has come to."""
-        rest = super().keypress(size, key)
-        self.page.refresh()
-        return rest
-
     def _choose(self, key: str) -> None:
         self.controller.set("nic", key)
 
