@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import termios
 import threading
 import time
 from collections.abc import Iterable
@@ -113,6 +114,11 @@ class ConsoleScreen(urwid.display.raw.Screen):
             self._output.lost = False
             self.clear()
         super().draw_screen(size, canvas)
+
+    def stop(self) -> None:
+        """Leave the console; one that is gone needs nothing."""
+        with contextlib.suppress(OSError, termios.error):
+            super().stop()
 
     def close(self) -> None:
         """Give the console back as it was."""

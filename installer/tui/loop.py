@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import logging
 import os
+import signal
 import sys
+import termios
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,9 +17,11 @@ from typing import Final
 import urwid
 
 from installer.tui.app import PALETTE, App, make_flow
-from installer.tui.controller import Controller
+from installer.tui.controller import Controller, State
 
+LOG = logging.getLogger("slipway.tui")
 TICK_SECONDS: Final = 1.0
+INPUT_BYTES: Final = 4096
 MONOCHROME: Final = frozenset({"", "dumb", "vt100", "vt102", "vt220"})
 """Values of TERM for terminals without colours."""
 
@@ -27,15 +34,38 @@ class Terminal:
     ascii_only: bool
 
 
+class OwnScreen(urwid.display.raw.Screen):
+    """urwid's screen on this program's own terminal, which may go away."""
+
+    def _read_raw_input(self, timeout: int) -> bytearray:
+        descriptor = self._input_fileno()
+        if descriptor not in self._wait_for_input_ready(timeout):
+            return bytearray()
+        data = os.read(descriptor, INPUT_BYTES)
+        if not data:
+            # urwid itself would ask again for good.
+            raise OSError(errno.EIO, "end of input")
+        return bytearray(data)
+
+
 def run_here(controller: Controller, *, ascii_only: bool) -> None:
-    """Show the screens on the terminal that this program was started from, until a person leaves."""
+    """Show the screens on the terminal that this program was started from, until a person leaves.
+
+    Where the terminal goes away, as one over ssh may, an installation that runs is brought to its end.
+    """
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
     # The encoding decides what is sent, and every terminal takes ASCII.
     urwid.set_encoding("utf-8")
-    screen = urwid.display.raw.Screen()
+    screen = OwnScreen()
     if os.environ.get("TERM", "") in MONOCHROME:
         screen.set_terminal_properties(colors=1)
-    run_terminals(controller, [Terminal(screen, ascii_only or encoding != "utf8")])
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        run_terminals(controller, [Terminal(screen, ascii_only or encoding != "utf8")])
+    except (OSError, termios.error) as error:
+        LOG.warning("the terminal is gone: %s", error)
+    while controller.state in {State.CONFIRMED, State.INSTALLING}:
+        time.sleep(TICK_SECONDS)
 
 
 def run_terminals(controller: Controller, terminals: Sequence[Terminal]) -> None:

@@ -129,3 +129,5 @@ def test_a_console_that_is_gone_leaves_the_other(bench: Bench) -> None:
     bench.screen.press("enter")
     bench.wait(lambda: "Target disk" in bench.screen.text)
     bench.serial.master = os.open("/dev/null", os.O_RDWR)
+    bench.screen.press("f10 tab enter")
+    bench.wait(lambda: not bench.thread.is_alive())
