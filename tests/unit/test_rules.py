@@ -21,6 +21,7 @@ MAY_IMPORT = {
 SOURCES = sorted(path for package in MAY_IMPORT for path in (PROJECT / package).rglob("*.py"))
 ALL_SOURCES = [*SOURCES, *sorted((PROJECT / "tests").rglob("*.py"))]
 PURE = ("installer/answers", "installer/resolve", "installer/layout", "installer/plan", "installer/config",
+        "installer/tui/draft", "installer/tui/check", "installer/tui/views", "installer/tui/flow",
         "hostlib/checks", "hostlib/netrender", "hostlib/sizes")  # fmt: skip
 EFFECTS = {"subprocess", "socket", "hostlib.run", "hostlib.files", "hostlib.probe", "shutil", "os"}
 
@@ -55,6 +56,27 @@ def test_only_the_screens_import_urwid() -> None:
         name_of(path) for path in SOURCES if any(name.split(".")[0] == "urwid" for name in imports_of(path))
     ]
     assert [user for user in users if not user.startswith(("installer/tui/", "agent/screen"))] == []
+
+
+SCREENS = ("installer/tui/screens/", "installer/tui/page", "installer/tui/widgets")
+SHOWN = {"installer.tui.controller", "installer.tui.draft", "installer.tui.page", "installer.tui.widgets"}
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if name_of(p).startswith(SCREENS)], ids=name_of)
+def test_screens_know_plain_types_and_one_controller(path: Path) -> None:
+    names = set(imports_of(path))
+    ours = {name for name in names if name.split(".")[0] in OURS}
+    assert {name for name in ours if not name.startswith("installer.tui.screens.")} <= SHOWN
+    assert EFFECTS & names == set()
+
+
+def test_what_the_screens_show_is_made_without_urwid() -> None:
+    users = {
+        name_of(path)
+        for path in (PROJECT / "installer/tui").glob("*.py")
+        if any(name.split(".")[0] == "urwid" for name in imports_of(path))
+    }
+    assert users == {f"installer/tui/{name}.py" for name in ("app", "consoles", "loop", "page", "widgets")}
 
 
 @pytest.mark.parametrize("path", [p for p in SOURCES if name_of(p).startswith(PURE)], ids=name_of)
