@@ -192,5 +192,7 @@ class App(urwid.WidgetWrap):
             self.open(text_dialog(self, "Leave the installer?", text))
             return
         text = "What has been entered is lost. Nothing is written to a disk by leaving."
+        if self._controller.state is State.DONE:
+            text = "The node is installed. The machine is not restarted when you leave."
         buttons = Button("Stay", self.close), Button("Leave", self._leave)
         self.open(text_dialog(self, "Leave the installer?", text, *buttons))

@@ -126,8 +126,9 @@ def _every_second(
         controller.tick()
         refresh()
         for loop in loops:
-            if loop.screen_size != loop.screen.get_cols_rows():
+            if loop.screen_size not in {None, loop.screen.get_cols_rows()}:
                 loop.screen_size = None
+                loop.screen.clear()
         loops[0].set_alarm_in(TICK_SECONDS, tick)
 
     loops[0].set_alarm_in(0, tick)

@@ -204,12 +204,16 @@ class Scroll(urwid.WidgetWrap):
         self._give = give
         self._walker = urwid.SimpleFocusListWalker([])
         self._follow = end
+        self._lines: list[str] = []
         super().__init__(urwid.ListBox(self._walker))
         self.refresh()
 
     def refresh(self) -> None:
         """Show the lines as they are now."""
         lines = list(self._give())
+        if lines == self._lines:
+            return
+        self._lines = lines
         at_end = not self._walker or self._walker.focus >= len(self._walker) - 1
         focus = self._walker.focus if self._walker else 0
         self._walker[:] = [urwid.AttrMap(Selectable(urwid.Text(line)), None, "focus") for line in lines]

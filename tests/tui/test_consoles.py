@@ -106,6 +106,19 @@ def test_two_terminals_show_one_installation_until_one_leaves(bench: Bench) -> N
     assert termios.tcgetattr(bench.serial.slave) == bench.before
 
 
+def test_a_terminal_that_changes_its_size_is_followed(bench: Bench) -> None:
+    bench.wait_for("Nothing has been changed.")
+    bench.screen.screen.resize(30, 90)
+    fcntl.ioctl(bench.screen.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 90, 0, 0))
+    bench.screen.screen.erase_in_display(2)
+
+    def drawn() -> bool:
+        lines = bench.screen.text.splitlines()
+        return "Welcome" in lines[0] and "F1 Help" in lines[29]
+
+    bench.wait(drawn)
+
+
 def test_a_console_that_takes_nothing_holds_up_nobody(bench: Bench) -> None:
     bench.wait_for("Nothing has been changed.")
     bench.serial.take = lambda: None  # type: ignore[method-assign]
