@@ -23,12 +23,13 @@ from installer.tui.widgets import ASCII, LINES, Button, Drawn, Markup, Size, fra
 COLUMNS, LINES_LEAST = 80, 24
 KEYS: Final = "F1 Help   F2 Shell   F3 Log   F10 Quit        Tab, arrows: move   Enter: choose"
 LEAVE: Final = frozenset({"f10", "ctrl c", "esc"})
+# Backgrounds are those eight that every terminal has: bright ones blink on some.
 PALETTE: Final = [
     # name, foreground, background, in monochrome
-    ("header", "white", "dark blue", "standout"),
+    ("header", "black", "dark cyan", "standout"),
     ("footer", "black", "light gray", "standout"),
     ("label", "default", "default", "default"),
-    ("field", "white", "dark gray", "underline"),
+    ("field", "white", "dark blue", "underline"),
     ("field focus", "black", "light gray", "standout"),
     ("focus", "black", "light gray", "standout"),
     ("button", "light cyan", "default", "bold"),

@@ -249,7 +249,9 @@ class BaseController:
             self._fail(str(error))
         except Exception as error:
             LOG.exception("a bug")
-            self._fail(f"a bug in the installer: {type(error).__name__}: {error}")
+            written = "\nWhat has been written to the disk is not known; the log tells."
+            known = "" if self.state is State.CONFIRMED else written
+            self._fail(f"a bug in the installer: {type(error).__name__}: {error}{known}")
         else:
             self._reboot_at = self._clock() + REBOOT_SECONDS
             self.installation.succeed(Outcome(url=render_url(config), node=config.fqdn))
@@ -258,6 +260,8 @@ class BaseController:
         # What has been typed to erase the disk was for this time.
         with self._lock:
             self._put({"confirmation": ""})
+        if self.state is State.CONFIRMED:
+            reason += "\nNothing has been written to a disk."
         self.installation.fail(reason)
 
     def _install(self, draft: Draft, inventory: Inventory) -> InstallConfig:

@@ -137,13 +137,16 @@ def test_a_disk_that_has_changed_since_it_was_shown_is_not_erased(
     assert live.state is State.FAILED
     assert live.progress().percent == 0
     assert "have changed" in live.outcome().reason
+    assert live.outcome().reason.endswith("Nothing has been written to a disk.")
 
 
 def test_a_bug_ends_the_installation_too(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeSession, "error", KeyError("x"))
     live.start_install()
     live.work()
-    assert live.outcome().reason == "a bug in the installer: KeyError: 'x'"
+    assert live.outcome().reason == (
+        "a bug in the installer: KeyError: 'x'\nWhat has been written to the disk is not known; the log tells."
+    )
 
 
 def test_a_machine_that_cannot_be_read_blocks(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ class Done(Screen):
     title = "Installed"
     first = True
     help = (
-        "The node is installed. Remove the medium before the machine starts again, or it starts this installer once more. "
+        "The node is installed. Remove the medium when the machine restarts, or it may start this installer once more. "
         "The first start takes a few minutes; then the web console answers at the address on this screen, user root. "
         "Stay here stops the countdown."
     )
@@ -43,7 +43,7 @@ class Done(Screen):
         seconds = self.controller.progress().elapsed_seconds
         return [
             ("good", f"{outcome.node} is installed, in {seconds // 60}:{seconds % 60:02d} minutes.\n\n"),
-            "Remove the medium now.\n\n",
+            "Remove the medium when the machine restarts, not before: this system runs from it.\n\n",
             "The first start takes a few minutes. Then the node is at\n\n    ",
             ("title", outcome.url),
             "\n\nLog in as root with the password that you have chosen.",
