@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import urwid
@@ -20,6 +22,7 @@ from installer.tui.screens.summary import Summary
 from installer.tui.screens.welcome import Welcome
 from installer.tui.widgets import ASCII, LINES, Button, Drawn, Markup, Size, framed
 
+LOG = logging.getLogger("slipway.tui")
 COLUMNS, LINES_LEAST = 80, 24
 KEYS: Final = "F1 Help   F2 Shell   F3 Log   F10 Quit        Tab, arrows: move   Enter: choose"
 LEAVE: Final = frozenset({"f10", "ctrl c", "esc"})
@@ -47,6 +50,10 @@ PALETTE: Final = [
     ("bar M", "black", "dark cyan", "default"),
     ("bar full", "white", "dark blue", "standout"),
 ]
+MENDED: Final = (
+    "This screen was made anew. Nothing that has been entered is lost, and an installation that runs goes on. "
+    "F3 shows the log, which tells more."
+)
 ScreenClass = type[Screen]
 
 
@@ -64,6 +71,10 @@ def make_flow(controller: Controller, moved: Callable[[], None]) -> Flow[ScreenC
         Stop(Failure, when(State.FAILED)),
     ]
     return Flow(stops, moved)
+
+
+def _is_small(size: Size) -> bool:
+    return size[0] < COLUMNS or size[1] < LINES_LEAST
 
 
 class App(urwid.WidgetWrap):
@@ -91,11 +102,13 @@ class App(urwid.WidgetWrap):
 
     def refresh(self) -> None:
         """Show the state of controller and flow as it is now."""
+        with self._mending():
+            self._refresh()
+
+    def _refresh(self) -> None:
         self._stale = False
         if type(self.screen) is not self._flow.current:
-            self._dialogs.clear()
-            self.screen = self._flow.current(self._controller, self)
-            self._body.original_widget = self.screen
+            self._make_screen()
         else:
             self.screen.refresh()
         for dialog in self._dialogs:
@@ -103,23 +116,49 @@ class App(urwid.WidgetWrap):
         self._header_line.refresh()
         self._show()
 
+    def _make_screen(self) -> None:
+        self._dialogs.clear()
+        self.screen = self._flow.current(self._controller, self)
+        self._show()
+
+    @contextlib.contextmanager
+    def _mending(self) -> Iterator[None]:
+        """Make the screen anew after a bug: it must end neither an installation nor the work of a person."""
+        try:
+            yield
+        except urwid.ExitMainLoop:
+            raise
+        except Exception:
+            LOG.exception("a bug in the screens")
+            self._make_screen()
+            self.open(text_dialog(self, "An error of the installer itself", MENDED))
+
     def render(self, size: Size, focus: bool = False) -> urwid.Canvas:  # noqa: FBT001, FBT002 - urwid's signature
         """Give the picture; a text where there is too little room for one."""
-        if size[0] < COLUMNS or size[1] < LINES_LEAST:
+        if _is_small(size):
             what = f"This window has {size[0]}x{size[1]} characters; {COLUMNS}x{LINES_LEAST} are needed."
             return urwid.Filler(urwid.Text(what)).render(size, focus)
         if self._stale:
             self.refresh()
+        with self._mending():
+            return super().render(size, focus)
         return super().render(size, focus)
 
     def keypress(self, size: Size, key: str) -> str | None:
-        """Take the keys that work everywhere, then those of the dialog or the screen."""
+        """Take a key. None does anything unseen, in a window that is too small."""
         if key == "ctrl l":
             # urwid draws all again.
             return key
+        if not _is_small(size):
+            with self._mending():
+                self._take(size, key)
+        return None
+
+    def _take(self, size: Size, key: str) -> None:
+        """Take the keys that work everywhere, then those of the dialog or the screen."""
         typed = len(key) == 1 and key != " "
         if self._stale and not typed:
-            self.refresh()
+            self._refresh()
         if self._dialogs:
             if key in {"esc", "ctrl c"}:
                 self._dialogs[-1].cancel()
@@ -136,8 +175,7 @@ class App(urwid.WidgetWrap):
             self._stale = True
             self._invalidate()
         else:
-            self.refresh()
-        return None
+            self._refresh()
 
     # What screens may ask for, see `page.Host`.
 

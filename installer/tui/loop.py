@@ -64,12 +64,21 @@ def run_here(controller: Controller, *, ascii_only: bool) -> None:
         run_terminals(controller, [Terminal(screen, ascii_only or encoding != "utf8")])
     except (OSError, termios.error) as error:
         LOG.warning("the terminal is gone: %s", error)
-    while controller.state in {State.CONFIRMED, State.INSTALLING}:
-        time.sleep(TICK_SECONDS)
 
 
 def run_terminals(controller: Controller, terminals: Sequence[Terminal]) -> None:
-    """Show the screens on all terminals, until a person leaves on one of them."""
+    """Show the screens on all terminals, until a person leaves on one of them.
+
+    Whatever else ends them: an installation that runs is brought to its end first.
+    """
+    try:
+        _serve(controller, terminals)
+    finally:
+        while controller.state in {State.CONFIRMED, State.INSTALLING}:
+            time.sleep(TICK_SECONDS)
+
+
+def _serve(controller: Controller, terminals: Sequence[Terminal]) -> None:
     events = urwid.SelectEventLoop()
     apps: list[App] = []
     loops: list[urwid.MainLoop] = []

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, Protocol, TypeAlias
 import urwid
 
 from installer.tui.controller import Controller
-from installer.tui.widgets import Button, Glyphs, Markup, Selectable, Size, button_row
+from installer.tui.widgets import Button, Glyphs, Lines, Markup, Selectable, Size, button_row
 
 FORWARD_KEYS: Final = frozenset({"tab", "enter"})
 Item: TypeAlias = Any | tuple[int, Any]
@@ -205,7 +205,7 @@ class Scroll(urwid.WidgetWrap):
         self._walker = urwid.SimpleFocusListWalker([])
         self._follow = end
         self._lines: list[str] = []
-        super().__init__(urwid.ListBox(self._walker))
+        super().__init__(Lines(self._walker))
         self.refresh()
 
     def refresh(self) -> None:

@@ -51,6 +51,25 @@ def framed(widget: urwid.Widget, title: str, glyphs: Glyphs) -> urwid.Widget:
     )
 
 
+class Lines(urwid.ListBox):
+    """A list of widgets that scrolls."""
+
+    def keypress(self, size: Size, key: str) -> str | None:
+        """Take the arrows, and the Page keys in our own way: urwid's fail after some changes of size."""
+        steps = {
+            "page up": 1 - size[1],
+            "page down": size[1] - 1,
+            "home": -len(self.body),
+            "end": len(self.body),
+        }
+        if key in steps and len(self.body):
+            place = self.focus_position + steps[key]
+            self.set_focus(min(max(place, 0), len(self.body) - 1))
+            return None
+        rest: str | None = super().keypress(size, key)
+        return rest
+
+
 class Drawn(urwid.Widget):
     """A text that depends on the width it has."""
 
@@ -313,7 +332,7 @@ class Table(urwid.WidgetWrap):
         self._rows: list[Row] = []
         self._walker = urwid.SimpleFocusListWalker([])
         header = urwid.AttrMap(self._line("", [column.title for column in columns]), "table head")
-        super().__init__(urwid.Frame(urwid.ListBox(self._walker), header=header))
+        super().__init__(urwid.Frame(Lines(self._walker), header=header))
         self.refresh()
 
     @property

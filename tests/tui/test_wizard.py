@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
+
 import pytest
 
+from installer.tui.app import App
+from installer.tui.page import Page
 from tests.tui.harness import (
     TO_DISK,
     TO_LOCALE,
@@ -219,3 +224,60 @@ def test_plain_terminals_get_ascii_alone() -> None:
     for keys in (TO_SUMMARY, "f1 ", "esc " + INSTALL):
         assert console.keys(keys).text.isascii()
     assert console.work().text.isascii()
+
+
+def test_keys_do_nothing_unseen() -> None:
+    console = start().keys(TO_SUMMARY)
+    console.size = (79, 24)
+    assert console.keys(INSTALL).state == "editing"
+
+
+def test_a_bug_in_a_screen_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = start().keys(TO_PASSWORD + "'long enough'")
+    for owner, name in ((Page, "keypress"), (Page, "render"), (Page, "refresh")):
+        called: list[str] = []
+
+        def fail(*_: object, called: list[str] = called, name: str = name, **__: object) -> None:
+            called.append(name)
+            monkeypatch.undo()
+            raise ValueError(name)
+
+        monkeypatch.setattr(owner, name, fail)
+        assert "Nothing that has been entered is lost" in console.keys("tab").words
+        assert called == [name]
+        console.keys("esc")
+    assert console.controller.draft.password == "long enough"
+    assert console.title == "Password, e-mail, ssh key"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_keys_lead_to_a_bug_or_past_the_confirmation(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(App, "_mending", lambda _: contextlib.nullcontext())
+    keys = [
+        "enter",
+        "tab",
+        "shift-tab",
+        "up",
+        "down",
+        "left",
+        "right",
+        "space",
+        "page-down",
+        "home",
+        "f1",
+        "f2",
+        "f3",
+        "f10",
+        "ctrl-c",
+        "backspace",
+        "delete",
+        "'1'",
+    ]
+    chosen = random.Random(seed)  # noqa: S311 - no secret is made of it
+    console = start("four-scsi-bios").keys(["", TO_NETWORK, TO_SUMMARY][seed])
+    full = next(disk.path for disk in console.controller.disks() if disk.contents)
+    console.controller.set("disk", full)
+    for _ in range(150):
+        console.keys(chosen.choice(keys)).work()
+        console.size = chosen.choice([(80, 24), (81, 25), (132, 50)])
+        assert console.state == "editing" or console.controller.draft.disk != full
