@@ -295,9 +295,10 @@ class BaseController:
     def reboot(self) -> None:
         """Restart or switch off the machine."""
         self._reboot_at = None
-        self._spawn(self._reboot)
+        self._begin("reboot", "One moment ...", self._reboot)
 
-    def _reboot(self) -> None:
+    def _reboot(self) -> str:
+        """Do it; give what is told. Raises SlipwayError."""
         raise NotImplementedError
 
     # Things on the side.

@@ -172,7 +172,7 @@ class Job:
     """What is being done, was done, or went wrong and what to do."""
 
 
-JobName = Literal["fetch-key", "keyboard", "save-answer", "save-log"]
+JobName = Literal["fetch-key", "keyboard", "reboot", "save-answer", "save-log"]
 
 
 class Controller(Protocol):

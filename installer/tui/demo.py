@@ -48,7 +48,6 @@ class DemoController(BaseController):
         self._fail_at = fail_at
         self._sleep = sleep
         self._log: deque[str] = deque(maxlen=LOG_LINES)
-        self.rebooted = False
 
     def _read(self) -> Inventory:
         self._sleep(READ_SECONDS)
@@ -85,9 +84,8 @@ class DemoController(BaseController):
         """Give what the steps would have run."""
         return list(self._log)
 
-    def _reboot(self) -> None:
-        self.rebooted = True
-        self._changed()
+    def _reboot(self) -> str:
+        return "The machine would restart now. This is a demonstration: leave with F10."
 
     def targets(self) -> Sequence[Choice]:
         """Give a stick that is not there."""

@@ -106,9 +106,10 @@ class LiveController(BaseController):
         except OSError as error:
             return [f"{self._log_path}: {error.strerror}"]
 
-    def _reboot(self) -> None:
+    def _reboot(self) -> str:
         how = {"reboot": "reboot", "power-off": "poweroff"}[self.draft.reboot_mode]
         self._runner.run(["systemctl", "--no-block", how])
+        return "The machine goes down now."
 
     # Things on the side.
 

@@ -269,6 +269,10 @@ def test_the_end_is_as_was_asked_for(live: Live, runner: FakeRunner) -> None:
         live.reboot()
         live.work()
         assert runner.lines[-1] == f"systemctl --no-block {command}"
+    runner.failures["systemctl"] = "the medium is gone"
+    live.reboot()
+    live.work()
+    assert live.job("reboot").text.endswith("the medium is gone")
 
 
 def test_problems_have_one_form() -> None:

@@ -202,6 +202,7 @@ def test_the_countdown_restarts_the_machine_once_unless_it_is_stopped() -> None:
     demo.tick()
     demo.tick()
     assert len(demo.waiting) == 1
+    assert "would restart now" in console.work().text
     other = start().keys(TO_SUMMARY + INSTALL).work().keys("tab enter")
     other.controller.seconds += 100
     other.controller.tick()

@@ -50,6 +50,9 @@ class Done(Screen):
         ]
 
     def _countdown(self) -> Markup:
+        job = self.controller.job("reboot")
+        if job.text:
+            return ("error" if job.state == "failed" else "title", job.text)
         seconds = self.controller.reboot_seconds()
         if seconds is None:
             return "The machine waits for you."
