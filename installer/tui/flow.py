@@ -29,15 +29,14 @@ class Flow(Generic[S]):
     @property
     def current(self) -> S:
         """The screen that is shown. Where it is not wanted any more, the next that is, else the last before it."""
-        if not self._stops[self._place].wanted():
-            places = self._wanted()
-            self._place = next((place for place in places if place > self._place), places[-1])
+        self._settle()
         return self._stops[self._place].screen
 
     @property
     def number(self) -> tuple[int, int]:
         """Which screen of how many."""
-        places = self._wanted()
+        # An installation that ends between two looks at this may have taken the screen away.
+        places = self._settle()
         return places.index(self._place) + 1, len(places)
 
     def forward(self) -> None:
@@ -50,6 +49,13 @@ class Flow(Generic[S]):
 
     def _wanted(self) -> list[int]:
         return [place for place, stop in enumerate(self._stops) if stop.wanted()]
+
+    def _settle(self) -> list[int]:
+        """Leave a screen that is not wanted any more; give the places of those that are."""
+        places = self._wanted()
+        if self._place not in places:
+            self._place = next((place for place in places if place > self._place), places[-1])
+        return places
 
     def _go(self, place: int) -> None:
         self._place = place

@@ -192,3 +192,12 @@ def test_the_flow_follows_what_is_wanted() -> None:
 
 def test_every_field_has_its_place_or_is_said_not_to() -> None:
     assert set(asdict(Draft())) - set(PLACES) == {"password_again", "confirmation"}
+
+
+def test_an_installation_that_ends_between_two_looks_disturbs_no_screen() -> None:
+    wanted = {"running": True}
+    stops = [Stop("progress", lambda: wanted["running"]), Stop("done", lambda: not wanted["running"])]
+    flow = Flow(stops, lambda: None)
+    assert (flow.current, flow.number) == ("progress", (1, 1))
+    wanted["running"] = False
+    assert (flow.number, flow.current) == ((1, 1), "done")
