@@ -146,6 +146,8 @@ class App(urwid.WidgetWrap):
 
     def keypress(self, size: Size, key: str) -> str | None:
         """Take a key. None does anything unseen, in a window that is too small."""
+        # What Linux's own console sends for Shift-Tab (Meta_Tab of its keymaps).
+        key = "shift tab" if key == "meta tab" else key
         if key == "ctrl l":
             # urwid draws all again.
             return key
@@ -160,7 +162,7 @@ class App(urwid.WidgetWrap):
         if self._stale and not typed:
             self._refresh()
         if self._dialogs:
-            if key in {"esc", "ctrl c"}:
+            if key in LEAVE:
                 self._dialogs[-1].cancel()
             else:
                 super().keypress(size, key)

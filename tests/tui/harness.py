@@ -21,6 +21,7 @@ MACHINES = Path(__file__).parents[1] / "machines"
 SIZES = [(80, 24), (132, 50)]
 KEY_NAMES = {
     "shift-tab": "shift tab",
+    "meta-tab": "meta tab",
     "page-down": "page down",
     "page-up": "page up",
     "ctrl-c": "ctrl c",

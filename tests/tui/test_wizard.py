@@ -155,6 +155,19 @@ def test_leaving_is_asked_for(key: str) -> None:
     assert console.keys(f"{key} tab enter").left
 
 
+@pytest.mark.parametrize("key", ["f10", "ctrl-c", "esc"])
+def test_a_dialog_is_closed(key: str) -> None:
+    console = start().keys(TO_DISK + f"f1 {key}")
+    assert "Choose the disk for the node" not in console.words
+    assert "Leave the installer?" not in console.text
+
+
+def test_shift_tab_of_linux_own_console_goes_back_too() -> None:
+    console = start().keys(TO_PASSWORD + "tab tab")
+    assert console.app.screen.page.field == "mailto"
+    assert console.keys("meta-tab").app.screen.page.field == "password_again"
+
+
 def test_a_running_installation_cannot_be_left() -> None:
     console = start().keys(TO_SUMMARY + INSTALL + "f10 tab enter f10 enter")
     assert not console.left
