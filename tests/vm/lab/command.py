@@ -107,7 +107,7 @@ def _disk(number: int, disk: Disk) -> list[str]:
     name = f"disk{number}"
     # What the guest wrote survives the end of QEMU, not of the host: the lab's power cuts need no more, and a host
     # sync for each of the guest's would make every test slower.
-    backend = f"if=none,id={name},format={disk.format},file={_quote(disk.path)}"
+    backend = f"if=none,id={name},{_image(disk)}"
     backend += ",readonly=on" if disk.cdrom else ",cache=unsafe,discard=unmap"
     if disk.cdrom:
         device = f"scsi-cd,bus=scsi.0,drive={name},id={name}-drive"
@@ -130,6 +130,19 @@ def _disk(number: int, disk: Disk) -> list[str]:
     return ["-drive", backend, "-device", device]
 
 
+def _image(disk: Disk) -> str:
+    if not disk.bad_sectors:
+        return f"format={disk.format},file={_quote(disk.path)}"
+    # QEMU's blkdebug lies between the machine and the image, so its sectors are those that the guest sees.
+    image = f"driver=blkdebug,image.driver={disk.format},image.file.filename={_quote(disk.path)}"
+    rules = (
+        f",inject-error.{number}.event=pwritev,inject-error.{number}.iotype=write"
+        f",inject-error.{number}.errno=5,inject-error.{number}.sector={sector}"
+        for number, sector in enumerate(disk.bad_sectors)
+    )
+    return image + "".join(rules)
+
+
 def _nic(number: int, nic: Nic, firmware: Firmware) -> list[str]:
     mac = nic.mac or f"52:54:00:00:00:{number:02x}"
     # A slot of its own: the name of the card follows from it, and must not change when the ISO is gone.
@@ -143,14 +156,20 @@ def _nic(number: int, nic: Nic, firmware: Firmware) -> list[str]:
     # OVMF tries PXE first, for a minute: this is how its setup is told that HTTP boot alone is wanted.
     no_pxe = ("IPv4PXESupport", "IPv6PXESupport") if nic.boot is NetBoot.HTTP else ()
     return [
-        *(["-netdev", _tap(number, nic) if nic.tap else _user_network(number, nic)]),
+        *(["-netdev", _network(number, nic)]),
         *(["-device", device]),
         *(part for name in no_pxe for part in ("-fw_cfg", f"name=opt/org.tianocore/{name},string=n")),
     ]
 
 
-def _tap(number: int, nic: Nic) -> str:
-    return f"tap,id=net{number},ifname={nic.tap},script=no,downscript=no"
+def _network(number: int, nic: Nic) -> str:
+    if nic.tap:
+        return f"tap,id=net{number},ifname={nic.tap},script=no,downscript=no"
+    if nic.wire:
+        card, switch = map(_quote, nic.wire)
+        ends = f"local.type=unix,local.path={card},remote.type=unix,remote.path={switch}"
+        return f"dgram,id=net{number},{ends}"
+    return _user_network(number, nic)
 
 
 def _user_network(number: int, nic: Nic) -> str:

@@ -21,18 +21,26 @@ LINES: Final = 24
 _TAIL_LINES: Final = 40
 
 
+def connect_console(path: Path) -> socket.socket:
+    """Connect to QEMU's socket at `path`. Raises LabError: nobody listens there."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(str(path))
+    except OSError as error:
+        connection.close()
+        raise LabError(f"{path}: no serial console: {error}") from error
+    return connection
+
+
 class Console:
     """A connection to a serial console, read by a thread of its own."""
 
-    def __init__(self, path: Path, *, diagnose: Callable[[], str]) -> None:
-        """Connect to the socket at `path`.
+    def __init__(self, connection: socket.socket, *, diagnose: Callable[[], str]) -> None:
+        """Begin to read.
 
         Args:
-            path: QEMU's socket.
+            connection: leads to the console; it is closed by `close`.
             diagnose: called when a wait fails; its text (where a screenshot lies, how QEMU ended) goes into the error.
-
-        Raises:
-            LabError: nobody listens there.
         """
         self._diagnose = diagnose
         self._changed = threading.Condition()
@@ -42,12 +50,7 @@ class Console:
         self._plain = PlainText()
         self._screen = pyte.Screen(COLUMNS, LINES)
         self._stream = pyte.ByteStream(self._screen)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self._socket.connect(str(path))
-        except OSError as error:
-            self._socket.close()
-            raise LabError(f"{path}: no serial console: {error}") from error
+        self._socket = connection
         self._reader = threading.Thread(target=self._read, name="console", daemon=True)
         self._reader.start()
 
@@ -122,11 +125,20 @@ class Console:
             MachineDied: QEMU ended before it was shown.
         """
         compiled = re.compile(pattern, re.MULTILINE)
-        return self._wait(
-            lambda: compiled.search("\n".join(self._screen.display)),
-            timeout_seconds,
-            what=f"the screen of the console never showed {pattern!r}",
-        )
+
+        def show() -> str:
+            return "\n".join(line.rstrip() for line in self._screen.display)
+
+        try:
+            return self._wait(
+                lambda: compiled.search(show()),
+                timeout_seconds,
+                what=f"the screen of the console never showed {pattern!r}",
+            )
+        except LabError as error:
+            # What an installer draws is no line of a console.
+            error.add_note(f"the screen of the console:\n{show()}")
+            raise
 
     def _wait(
         self, find: Callable[[], re.Match[str] | None], timeout_seconds: float, *, what: str

@@ -14,7 +14,7 @@ from typing import Final, Self
 
 from tests.vm.lab.accel import ARGUMENTS, Accel
 from tests.vm.lab.command import VARS_TEMPLATE, plan_command
-from tests.vm.lab.console import Console
+from tests.vm.lab.console import Console, connect_console
 from tests.vm.lab.errors import LabError, LabTimeout, MachineDied
 from tests.vm.lab.guest import PORTS, build_archive
 from tests.vm.lab.qmp import Qmp
@@ -126,7 +126,7 @@ class Vm:
             # The control channel's socket comes first: a bad device only shows after it.
             raise LabError(f"QEMU did not start:\n{self._messages()}") from error
         stack.callback(self.qmp.close)
-        self.console = Console(paths.console, diagnose=self._diagnose)
+        self.console = Console(connect_console(paths.console), diagnose=self._diagnose)
         stack.callback(self.console.close)
         self.report = Report([paths.port(name) for name in PORTS], diagnose=self._diagnose_with_console)
         stack.callback(self._keep_report)

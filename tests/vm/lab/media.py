@@ -136,6 +136,18 @@ def _fill_volume(path: Path, kind: VolumeKind, label: str, folder: Path, size_mi
         run_program(["mcopy", "-s", "-i", path, *entries, "::/"])
 
 
+def read_volume(path: Path, name: str) -> bytes:
+    """Read a file in the root folder of a FAT volume; no machine may be running on it.
+
+    Raises:
+        LabError: there is no such file.
+    """
+    with tempfile.TemporaryDirectory(prefix="slipway-volume-") as folder:
+        target = Path(folder) / "file"
+        run_program(["mcopy", "-n", "-i", path, f"::/{name}", target])
+        return target.read_bytes()
+
+
 def content_digest(path: Path, disk_format: DiskFormat = DiskFormat.RAW) -> str:
     """Give a SHA-256 that changes when any bit of what the guest can read changes, and only then.
 

@@ -59,6 +59,7 @@ class Disk:
         boot_index: place in the firmware's boot order, from 0; None to leave it out.
         cdrom: a read-only CD drive on virtio-scsi with `path` as its medium; `bus` is ignored.
         sector_bytes: logical and physical block size, 512 or 4096.
+        bad_sectors: sectors of 512 bytes that can be read but not written: what touches one fails with EIO.
     """
 
     path: Path
@@ -68,6 +69,7 @@ class Disk:
     boot_index: int | None = None
     cdrom: bool = False
     sector_bytes: int = 512
+    bad_sectors: tuple[int, ...] = ()
 
 
 class NetBoot(StrEnum):
@@ -101,6 +103,7 @@ class Nic:
         bootfile: file that DHCP names to the firmware.
         services: servers beside the network's own.
         tap: it hangs on this end of a `Namespace` instead, and nothing of the user-mode network is there.
+        wire: it hangs on a `Switch` instead: the card's socket and the switch's.
     """
 
     forwards: tuple[int, ...] = (22, 8006)
@@ -112,6 +115,7 @@ class Nic:
     bootfile: str = ""
     services: tuple[Service, ...] = ()
     tap: str = ""
+    wire: tuple[Path, Path] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
