@@ -34,12 +34,14 @@ def render_target(target: DiskTarget) -> str:
     return f"{target.path} ({render_size(target.size_bytes)}, {details})"
 
 
-def run_install(config: InstallConfig, plan: Sequence[Step], context: Context, sinks: Sequence[Sink]) -> None:
-    """Install. Raises StepError when a step fails and CheckBlocksError when another installation runs.
+def run_install(config: InstallConfig, plan: Sequence[Step], context: Context, sinks: Sequence[Sink]) -> str:
+    """Install; give the fingerprint of the certificate that the node's web console will show.
 
-    Gives the context a `warn` that reaches the log and the sinks. After a failure nothing of the target is
-    mounted or active any more, so that the same installation can be started again.
+    Raises StepError when a step fails and CheckBlocksError when another installation runs. Gives the context a
+    `warn` that reaches the log and the sinks. After a failure nothing of the target is mounted or active any
+    more, so that the same installation can be started again.
     """
+    fingerprints: list[str] = []
     with _lock(RUN / "install.lock"):
         reporter = Reporter(plan, [*sinks, log_sink(EventLog(EVENTS))])
 
@@ -47,7 +49,7 @@ def run_install(config: InstallConfig, plan: Sequence[Step], context: Context, s
             LOG.warning("%s", text)
             reporter.warn(text)
 
-        context = replace(context, warn=warn)
+        context = replace(context, warn=warn, tell_fingerprint=fingerprints.append)
         LOG.info("installation %s", context.install_id)
         LOG.info("the target is %s", render_target(config.target))
         LOG.info("it gets %s as %s", config.fqdn, config.filesystem)
@@ -59,8 +61,10 @@ def run_install(config: InstallConfig, plan: Sequence[Step], context: Context, s
             status = error.exit_status if isinstance(error, SlipwayError) else ExitStatus.BUG
             reporter.tell(Event("failed", text=str(error) or type(error).__name__, status=status))
             raise
-        reporter.tell(Event("succeeded"))
-        LOG.info("installed")
+        shown = next(iter(fingerprints), "")
+        reporter.tell(Event("succeeded", url=config.url, fingerprint=shown))
+        LOG.info("installed; the web console is %s, its certificate has SHA-256 %s", config.url, shown)
+        return shown
 
 
 def _run_steps(target: DiskTarget, plan: Sequence[Step], context: Context, reporter: Reporter) -> None:

@@ -27,6 +27,8 @@ class Context:
     runner: Runner
     warn: Callable[[str], None]
     """Says something to the administrator that does not stop the installation."""
+    tell_fingerprint: Callable[[str], None] = field(default=lambda _: None)
+    """Takes the SHA-256 fingerprint of the certificate that the node's web console will show."""
     target: Path = TARGET
     """Mount point of the new root."""
     dev: Path = field(default=Path("/dev"))

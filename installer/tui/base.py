@@ -13,7 +13,6 @@ from typing import Any, Final
 from hostlib.errors import CommandError, SlipwayError, UserError
 from hostlib.inventory import Inventory
 from installer.config import InstallConfig
-from installer.live_text import render_url
 from installer.tui import places, views
 from installer.tui.check import MACHINE, parse_draft, problems_of, resolve_draft
 from installer.tui.controller import (
@@ -254,7 +253,7 @@ class BaseController:
             self._fail(f"a bug in the installer: {type(error).__name__}: {error}{known}")
         else:
             self._reboot_at = self._clock() + REBOOT_SECONDS
-            self.installation.succeed(Outcome(url=render_url(config), node=config.fqdn))
+            self.installation.succeed(Outcome(url=config.url, node=config.fqdn))
 
     def _fail(self, reason: str) -> None:
         # What has been typed to erase the disk was for this time.

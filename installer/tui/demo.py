@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -78,6 +79,8 @@ class DemoController(BaseController):
                     raise StepError(render_failure(step, error, config.target, written=written))
             reporter.end(step)
         self.installation.take(Event("progress", plan[-1].name, 100))
+        pretended = hashlib.sha256(config.fqdn.encode()).digest().hex(":").upper()
+        self.installation.take(Event("succeeded", fingerprint=pretended))
         return config
 
     def log(self) -> Sequence[str]:

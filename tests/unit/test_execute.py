@@ -56,11 +56,13 @@ def test_a_good_run_is_told_and_logged(run: Path, tmp_path: Path) -> None:
     plan = [
         FakeStep("verify", writes=False),
         FakeStep("copy", writes=True, does=lambda here: ids.append(here.install_id)),
+        FakeStep("identity", writes=True, does=lambda here: here.tell_fingerprint("AB:CD")),
         FakeStep("boot loader", writes=True, does=lambda here: here.warn("NVRAM is full")),
     ]
-    run_install(config(), plan, context(FakeRunner(), tmp_path), [seen.append])
+    assert run_install(config(), plan, context(FakeRunner(), tmp_path), [seen.append]) == "AB:CD"
     assert [event.event for event in seen if event.event != "progress"] == [
         "started",
+        "phase",
         "phase",
         "phase",
         "phase",
@@ -69,7 +71,9 @@ def test_a_good_run_is_told_and_logged(run: Path, tmp_path: Path) -> None:
     ]
     assert ids == ["7f1c"]
     assert events(run)[0] == {"event": "started", "install_id": "7f1c"}
-    assert events(run)[-1] == {"event": "succeeded"}
+    url = "https://192.0.2.10:8006/"
+    assert seen[-1] == Event("succeeded", url=url, fingerprint="AB:CD")
+    assert events(run)[-1] == {"event": "succeeded", "url": url, "fingerprint": "AB:CD"}
     log = run / "install.log"
     assert log.stat().st_mode & 0o777 == 0o600
     lines = log.read_text().splitlines()
