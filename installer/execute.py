@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hostlib.errors import CheckBlocksError, ExitStatus, Problem, SlipwayError, StepError, UserError
 from hostlib.events import EventLog
+from hostlib.files import read_if_there, write_atomic
 from hostlib.paths import EVENTS, INSTALL_LOG, RUN
 from hostlib.run import Runner
 from hostlib.sizes import render_size
@@ -49,7 +50,9 @@ def run_install(config: InstallConfig, plan: Sequence[Step], context: Context, s
             LOG.warning("%s", text)
             reporter.warn(text)
 
-        context = replace(context, warn=warn, tell_fingerprint=fingerprints.append)
+        context = replace(
+            context, warn=warn, tell_fingerprint=fingerprints.append, failed_disks=_read_failed_disks()
+        )
         LOG.info("installation %s", context.install_id)
         LOG.info("the target is %s", render_target(config.target))
         LOG.info("it gets %s as %s", config.fqdn, config.filesystem)
@@ -68,11 +71,11 @@ def run_install(config: InstallConfig, plan: Sequence[Step], context: Context, s
 
 
 def _run_steps(target: DiskTarget, plan: Sequence[Step], context: Context, reporter: Reporter) -> None:
-    written = False
+    written: list[str] = []
     for step in plan:
         LOG.info("step: %s", step.name)
         progress = reporter.begin(step)
-        written = written or step.writes
+        written += [step.name] if step.writes else []
         try:
             step.run(context, progress)
         except (SlipwayError, OSError) as error:
@@ -89,10 +92,13 @@ def _run_steps(target: DiskTarget, plan: Sequence[Step], context: Context, repor
         reporter.end(step)
 
 
-def render_failure(step: Step, error: Exception, target: DiskTarget, *, written: bool) -> str:
-    """Give the text of a failure: what was being done, why it failed, and what state the disk is in."""
+def render_failure(step: Step, error: Exception, target: DiskTarget, *, written: Sequence[str]) -> str:
+    """Give the text of a failure: what was being done, why it failed, and what state the disk is in.
+
+    `written` are the steps that have written to the disk, the last of them in part.
+    """
     state = (
-        f"{target.path} has been written to and holds no working system"
+        f"{target.path} has been written to ({', '.join(written)}) and holds no working system"
         if written
         else f"nothing has been written to {target.path}"
     )
@@ -101,10 +107,20 @@ def render_failure(step: Step, error: Exception, target: DiskTarget, *, written:
 
 def _clean_up(context: Context, target: DiskTarget) -> None:
     """Leave nothing mounted or active; what fails here is logged and does not hide the first error."""
+    with contextlib.suppress(OSError):
+        write_atomic(_failed_disks(), "\n".join({*context.failed_disks, target.path}))
     try:
         close_target(context, target)
     except (SlipwayError, OSError) as error:
         LOG.warning("the target could not be taken out of use: %s", error)
+
+
+def _failed_disks() -> Path:
+    return RUN / "failed-disks"
+
+
+def _read_failed_disks() -> frozenset[str]:
+    return frozenset((read_if_there(_failed_disks()) or "").split())
 
 
 def unmount_leftovers(runner: Runner) -> None:

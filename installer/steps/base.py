@@ -40,6 +40,8 @@ class Context:
     """The answer as JSON without its secrets, to be kept on the node."""
     inventory: Inventory | None = None
     """The machine as it was before anything was written."""
+    failed_disks: frozenset[str] = frozenset()
+    """Disks, by their paths, that an installation has failed on since the machine was started."""
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     """What must not be in the records on the node."""
 

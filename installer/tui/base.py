@@ -252,7 +252,9 @@ class BaseController:
             known = "" if self.state is State.CONFIRMED else written
             self._fail(f"a bug in the installer: {type(error).__name__}: {error}{known}")
         else:
-            self._reboot_at = self._clock() + REBOOT_SECONDS
+            # What has been warned of is read by a person first: it may be to be done before the restart.
+            if not self.progress().warnings:
+                self._reboot_at = self._clock() + REBOOT_SECONDS
             self.installation.succeed(Outcome(url=config.url, node=config.fqdn))
 
     def _fail(self, reason: str) -> None:

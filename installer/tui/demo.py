@@ -64,9 +64,9 @@ class DemoController(BaseController):
         self.installation.begin()
         reporter = Reporter(plan, [self.installation.take])
         total = sum(step.weight for step in plan)
-        written = False
+        written: list[str] = []
         for step in plan:
-            written = written or step.writes
+            written += [step.name] if step.writes else []
             progress = reporter.begin(step)
             self._log.append(f"step: {step.name}")
             self._log.extend(_describe(step))
