@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from ipaddress import ip_address, ip_interface
 from pathlib import Path
 
 from firstboot.context import Context
 from hostlib.files import read_if_there, write_atomic
-from hostlib.tls import CERTIFICATE, KEY, Pair, check_pair, make_self_signed
+from hostlib.paths import SSH_HOST_KEYS
+from hostlib.tls import CERTIFICATE, KEY, Pair, check_pair, make_node_pair, node_names, write_pair
 
 MACHINE_ID = "/etc/machine-id"
-SSH_KEY_TYPES = ("rsa", "ecdsa", "ed25519")
-"""What `ssh-keygen -A` of OpenSSH 10 makes."""
 
 
 def lacks_machine_id(context: Context) -> bool:
@@ -40,23 +38,19 @@ def _is_transient(path: Path) -> bool:
 
 def lacks_ssh_host_keys(context: Context) -> bool:
     """Tell whether a host key is missing or damaged."""
-    return any(_is_bad(context, _host_key(context, kind)) for kind in SSH_KEY_TYPES)
+    return any(_is_bad(context, context.path(key)) for key in SSH_HOST_KEYS.values())
 
 
 def ensure_ssh_host_keys(context: Context) -> None:
     """Make the host keys that are missing, and again those that a power cut damaged."""
-    for kind in SSH_KEY_TYPES:
-        private = _host_key(context, kind)
+    for key in SSH_HOST_KEYS.values():
+        private = context.path(key)
         if _is_bad(context, private):
             private.unlink(missing_ok=True)
             _public(private).unlink(missing_ok=True)
     context.runner.run(["ssh-keygen", "-A"])
     # ssh-keygen does not wait for the disk, and sshd will show these keys to clients from now on.
     os.sync()
-
-
-def _host_key(context: Context, kind: str) -> Path:
-    return context.path(f"/etc/ssh/ssh_host_{kind}_key")
 
 
 def _public(private: Path) -> Path:
@@ -78,20 +72,11 @@ def lacks_certificate(context: Context) -> bool:
     if not key.exists() or not certificate.exists() or key.stat().st_mode & 0o077:
         return True
     pair = Pair(key.read_bytes(), certificate.read_bytes())
-    return check_pair(pair, _names(context), context.now()) is not None
+    seed = context.seed
+    return check_pair(pair, node_names(seed.fqdn, seed.address), context.now()) is not None
 
 
 def ensure_certificate(context: Context) -> None:
-    """Make the certificate and its key, self-signed until the node is enrolled in a cluster."""
-    fqdn, hostname, address = _names(context)
-    dns = list(dict.fromkeys((fqdn, hostname)))
-    pair = make_self_signed(hostname, dns, [ip_address(address)], context.now())
-    # The certificate comes last: Cockpit looks for *.cert and would take one whose key is another's.
-    context.path(CERTIFICATE).unlink(missing_ok=True)
-    write_atomic(context.path(KEY), pair.key_pem, 0o600)
-    write_atomic(context.path(CERTIFICATE), pair.certificate_pem)
-
-
-def _names(context: Context) -> tuple[str, str, str]:
+    """Make the certificate and its key anew, where those that the installer made are not fit."""
     seed = context.seed
-    return seed.fqdn, seed.fqdn.split(".", 1)[0], str(ip_interface(seed.address).ip)
+    write_pair(make_node_pair(seed.fqdn, seed.address, context.now()), context.root)

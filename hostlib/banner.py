@@ -48,10 +48,7 @@ def render_banner(banner: Banner) -> str:
         "",
         f"  Web console  https://{address}:{WEB_CONSOLE}/",
     ]
-    # 32 bytes with colons do not fit a line of 80.
-    half = len(banner.fingerprint) // 2 + 1
-    parts = [banner.fingerprint[:half], banner.fingerprint[half:]]
-    lines += [f"  Certificate  SHA-256 {parts[0]}", f"               {'':8}{parts[1]}"] if parts[0] else []
+    lines += render_certificate(banner.fingerprint)
     if banner.failures:
         lines += ["", "  FIRST BOOT IS NOT FINISHED. What failed:"]
         for task, reason in banner.failures.items():
@@ -70,6 +67,13 @@ def render_banner(banner: Banner) -> str:
             "  Again:  systemctl restart slipway-firstboot",
         ]
     return "\n".join([*lines, "", ""])
+
+
+def render_certificate(fingerprint: str) -> list[str]:
+    """Give the two lines that show a SHA-256 fingerprint: its 32 bytes do not fit a line of 80. None for none."""
+    half = len(fingerprint) // 2 + 1
+    first, second = fingerprint[:half], fingerprint[half:]
+    return [f"  Certificate  SHA-256 {first}", f"  {'':21}{second}"] if fingerprint else []
 
 
 def lacks_banner(banner: Banner, root: Path = Path("/")) -> bool:

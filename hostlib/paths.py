@@ -23,6 +23,8 @@ IMAGES: Final = MEDIUM / "live"
 
 STATE: Final = Path("/var/lib/slipway")
 LOGS: Final = Path("/var/log/slipway")
+SSH_HOST_KEYS: Final = {kind: Path(f"/etc/ssh/ssh_host_{kind}_key") for kind in ("rsa", "ecdsa", "ed25519")}
+"""Kind -> private key; the kinds that `ssh-keygen -A` of OpenSSH 10 makes. The public key has `.pub` added."""
 FIRSTBOOT_EVENTS: Final = STATE / "firstboot-events.jsonl"
 FIRSTBOOT_STATE: Final = STATE / "firstboot.json"
 FIRSTBOOT_DONE: Final = STATE / "firstboot-done"

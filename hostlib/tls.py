@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from hostlib.files import write_atomic
 from hostlib.paths import PRODUCT
 
 # Cockpit takes the last *.cert of this folder in alphabetical order, and the *.key of the same name. It reads
@@ -53,6 +54,26 @@ class Pair:
 
     key_pem: bytes
     certificate_pem: bytes
+
+
+def node_names(fqdn: str, address: str) -> tuple[str, str, str]:
+    """Give what clients may call a node: FQDN, hostname, and the address of `address`, which has a prefix length."""
+    return fqdn, fqdn.split(".", 1)[0], str(ip_interface(address).ip)
+
+
+def make_node_pair(fqdn: str, address: str, now: datetime) -> Pair:
+    """Make the pair of a node's web console, self-signed until the node is enrolled in a cluster."""
+    fqdn, hostname, ip = node_names(fqdn, address)
+    return make_self_signed(hostname, list(dict.fromkeys((fqdn, hostname))), [ip_address(ip)], now)
+
+
+def write_pair(pair: Pair, root: Path) -> None:
+    """Write the pair of the web console of the system at `root`. Raises OSError."""
+    certificate, key = (root / path.relative_to("/") for path in (CERTIFICATE, KEY))
+    # The certificate comes last: Cockpit looks for *.cert and would take one whose key is another's.
+    certificate.unlink(missing_ok=True)
+    write_atomic(key, pair.key_pem, 0o600)
+    write_atomic(certificate, pair.certificate_pem)
 
 
 def make_self_signed(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_interface
 from typing import Final, Literal
 
 from pydantic import ConfigDict, Field, SecretStr
 
 from hostlib.inventory import Record
 from hostlib.netconfig import NetworkConfig
+from hostlib.ports import WEB_CONSOLE
 
 SCHEMA: Final = 1
 
@@ -105,3 +107,10 @@ class InstallConfig(Record):
     def hostname(self) -> str:
         """First label of the FQDN."""
         return self.fqdn.split(".", 1)[0]
+
+    @property
+    def url(self) -> str:
+        """Address of the node's web console."""
+        address = ip_interface(self.network.address).ip
+        host = f"[{address}]" if address.version == 6 else str(address)
+        return f"https://{host}:{WEB_CONSOLE}/"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hostlib.errors import CheckBlocksError, ExitStatus, Problem, SlipwayError, StepError, UserError
 from hostlib.events import EventLog
+from hostlib.files import read_if_there, write_atomic
 from hostlib.paths import EVENTS, INSTALL_LOG, RUN
 from hostlib.run import Runner
 from hostlib.sizes import render_size
@@ -34,12 +35,14 @@ def render_target(target: DiskTarget) -> str:
     return f"{target.path} ({render_size(target.size_bytes)}, {details})"
 
 
-def run_install(config: InstallConfig, plan: Sequence[Step], context: Context, sinks: Sequence[Sink]) -> None:
-    """Install. Raises StepError when a step fails and CheckBlocksError when another installation runs.
+def run_install(config: InstallConfig, plan: Sequence[Step], context: Context, sinks: Sequence[Sink]) -> str:
+    """Install; give the fingerprint of the certificate that the node's web console will show.
 
-    Gives the context a `warn` that reaches the log and the sinks. After a failure nothing of the target is
-    mounted or active any more, so that the same installation can be started again.
+    Raises StepError when a step fails and CheckBlocksError when another installation runs. Gives the context a
+    `warn` that reaches the log and the sinks. After a failure nothing of the target is mounted or active any
+    more, so that the same installation can be started again.
     """
+    fingerprints: list[str] = []
     with _lock(RUN / "install.lock"):
         reporter = Reporter(plan, [*sinks, log_sink(EventLog(EVENTS))])
 
@@ -47,7 +50,9 @@ def run_install(config: InstallConfig, plan: Sequence[Step], context: Context, s
             LOG.warning("%s", text)
             reporter.warn(text)
 
-        context = replace(context, warn=warn)
+        context = replace(
+            context, warn=warn, tell_fingerprint=fingerprints.append, failed_disks=_read_failed_disks()
+        )
         LOG.info("installation %s", context.install_id)
         LOG.info("the target is %s", render_target(config.target))
         LOG.info("it gets %s as %s", config.fqdn, config.filesystem)
@@ -59,16 +64,18 @@ def run_install(config: InstallConfig, plan: Sequence[Step], context: Context, s
             status = error.exit_status if isinstance(error, SlipwayError) else ExitStatus.BUG
             reporter.tell(Event("failed", text=str(error) or type(error).__name__, status=status))
             raise
-        reporter.tell(Event("succeeded"))
-        LOG.info("installed")
+        shown = next(iter(fingerprints), "")
+        reporter.tell(Event("succeeded", url=config.url, fingerprint=shown))
+        LOG.info("installed; the web console is %s, its certificate has SHA-256 %s", config.url, shown)
+        return shown
 
 
 def _run_steps(target: DiskTarget, plan: Sequence[Step], context: Context, reporter: Reporter) -> None:
-    written = False
+    written: list[str] = []
     for step in plan:
         LOG.info("step: %s", step.name)
         progress = reporter.begin(step)
-        written = written or step.writes
+        written += [step.name] if step.writes else []
         try:
             step.run(context, progress)
         except (SlipwayError, OSError) as error:
@@ -85,10 +92,13 @@ def _run_steps(target: DiskTarget, plan: Sequence[Step], context: Context, repor
         reporter.end(step)
 
 
-def render_failure(step: Step, error: Exception, target: DiskTarget, *, written: bool) -> str:
-    """Give the text of a failure: what was being done, why it failed, and what state the disk is in."""
+def render_failure(step: Step, error: Exception, target: DiskTarget, *, written: Sequence[str]) -> str:
+    """Give the text of a failure: what was being done, why it failed, and what state the disk is in.
+
+    `written` are the steps that have written to the disk, the last of them in part.
+    """
     state = (
-        f"{target.path} has been written to and holds no working system"
+        f"{target.path} has been written to ({', '.join(written)}) and holds no working system"
         if written
         else f"nothing has been written to {target.path}"
     )
@@ -97,10 +107,20 @@ def render_failure(step: Step, error: Exception, target: DiskTarget, *, written:
 
 def _clean_up(context: Context, target: DiskTarget) -> None:
     """Leave nothing mounted or active; what fails here is logged and does not hide the first error."""
+    with contextlib.suppress(OSError):
+        write_atomic(_failed_disks(), "\n".join({*context.failed_disks, target.path}))
     try:
         close_target(context, target)
     except (SlipwayError, OSError) as error:
         LOG.warning("the target could not be taken out of use: %s", error)
+
+
+def _failed_disks() -> Path:
+    return RUN / "failed-disks"
+
+
+def _read_failed_disks() -> frozenset[str]:
+    return frozenset((read_if_there(_failed_disks()) or "").split())
 
 
 def unmount_leftovers(runner: Runner) -> None:

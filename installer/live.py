@@ -104,14 +104,14 @@ def _run_in_terminal(find: Callable[[Runner, Say], tuple[Answer, set[str]]]) -> 
         try:
             answer, secrets = find(runner, session.warn)
             prepared = session.prepare(answer, secrets)
-            session.install(prepared)
+            fingerprint = session.install(prepared)
         except SlipwayError as error:
             _complain(str(error))
             session.fail(str(error), error.exit_status)
             return error.exit_status
         finally:
             session.close()
-    _print(render_success(prepared.config, restarts=False))
+    _print(render_success(prepared.config, fingerprint, restarts=False))
     return ExitStatus.DONE
 
 
@@ -200,9 +200,9 @@ class Live:
             LOG.info("stopped by a key")
             self._consoles.say("Stopped. Nothing has been changed.\n")
             return self._show_person()
-        self._session.install(prepared)
+        fingerprint = self._session.install(prepared)
         self._session.close()
-        self._consoles.say(render_success(config, restarts=True))
+        self._consoles.say(render_success(config, fingerprint, restarts=True))
         self._leave(config.reboot_mode)
         return ExitStatus.DONE
 

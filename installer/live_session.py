@@ -69,8 +69,11 @@ class Session:
         self._report.describe(prepared.inventory, self._fqdn)
         return prepared
 
-    def install(self, prepared: Prepared) -> None:
-        """Install what was prepared, tell the webhook. Raises StepError, CheckBlocksError."""
+    def install(self, prepared: Prepared) -> str:
+        """Install what was prepared, tell the webhook. Raises StepError, CheckBlocksError.
+
+        Gives the fingerprint of the certificate that the node's web console will show.
+        """
         hold_in_memory()
         context = Context(
             runner=self._runner,
@@ -80,10 +83,12 @@ class Session:
             inventory=prepared.inventory,
             secrets=frozenset(self._report.secrets),
         )
-        run_install(prepared.config, prepared.plan, context, [self._console, self._report, *self._watch])
+        sinks: list[Sink] = [self._console, self._report, *self._watch]
+        shown = run_install(prepared.config, prepared.plan, context, sinks)
         if endpoint := prepared.config.webhook:
             # A server may repeat in its answer what it was sent.
             run_webhook(endpoint, lambda text: self.warn(self._report.redact(text)))
+        return shown
 
     def fail(self, reason: str, status: ExitStatus) -> None:
         """Tell log and report how it ended, where the installation has not done so itself. Never raises."""

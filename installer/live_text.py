@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 
+from hostlib.banner import render_certificate
 from hostlib.errors import ExitStatus
 from hostlib.inventory import Disk, Inventory, Nic
 from hostlib.paths import INSTALL_LOG, PRODUCT
@@ -13,7 +13,6 @@ from installer.config import InstallConfig
 from installer.execute import render_target
 from installer.volumes import ANSWER, LABELS
 
-WEB_PORT = 8006
 LOG_LINES = 12
 HOW_TO_GET_A_SHELL = "A shell: Alt+F2 on the screen, Enter on a serial console."
 
@@ -97,21 +96,19 @@ def render_intent(config: InstallConfig, source: str) -> str:
     )
 
 
-def render_url(config: InstallConfig) -> str:
-    """Give the address of the node's web console."""
-    address = ipaddress.ip_interface(config.network.address).ip
-    host = f"[{address}]" if address.version == 6 else str(address)
-    return f"https://{host}:{WEB_PORT}/"
+def render_success(config: InstallConfig, fingerprint: str, *, restarts: bool) -> str:
+    """Give the text after an installation. `restarts`: the live system ends by itself.
 
-
-def render_success(config: InstallConfig, *, restarts: bool) -> str:
-    """Give the text after an installation. `restarts`: the live system ends by itself."""
+    `fingerprint` is the web console's, for the person to compare with what the browser shows.
+    """
     then = {"reboot": "The machine restarts now.", "power-off": "The machine is switched off now."}
     now = then[config.reboot_mode] if restarts else "Restart the machine to start the node."
+    console = [f"  Web console  {config.url}  (user root)", *render_certificate(fingerprint)]
     return (
         f"\n{config.fqdn} is installed. {now}\n"
-        f"The first boot takes a few minutes. Then the node is at {render_url(config)} (user root).\n"
-        "If the machine starts this medium again, remove it or choose the disk in the firmware.\n"
+        "The first boot takes a few minutes. Then the node is at\n\n"
+        + "\n".join(console)
+        + "\n\nIf the machine starts this medium again, remove it or choose the disk in the firmware.\n"
     )
 
 

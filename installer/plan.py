@@ -16,6 +16,7 @@ from installer.steps.filesystems import MakeFilesystems
 from installer.steps.finish import Finish
 from installer.steps.handoff import Handoff
 from installer.steps.hook import FirstBoot
+from installer.steps.identity import Identity
 from installer.steps.lvm import VolumeGroup
 from installer.steps.partition import Partition
 from installer.steps.release import RELEASE_PROGRAMS, Release
@@ -48,6 +49,7 @@ def plan_install(config: InstallConfig, hook: Hook | None = None) -> list[Step]:
         SystemFiles(config),
         Accounts(config),
         Handoff(config),
+        Identity(config),
         *([FirstBoot(hook)] if hook else []),
         *([WebhookRecord(config)] if config.webhook else []),
         # Last of all: a disk that the power failed on before must not start half a node.

@@ -24,6 +24,10 @@ class Event:
     """The warning, or the reason of the failure; the installation's id for `started`."""
     status: int = 0
     """The exit status, for `failed`."""
+    url: str = ""
+    """Of the node's web console, for `succeeded`."""
+    fingerprint: str = ""
+    """SHA-256 of the certificate that it shows, as browsers print it, for `succeeded`."""
 
 
 Sink = Callable[[Event], None]
@@ -38,6 +42,8 @@ def log_sink(log: EventLog) -> Sink:
         fields: dict[str, str | float | None] = {}
         if event.event in {"phase", "progress"}:
             fields = {"phase": event.phase, "percent": event.percent}
+        elif event.event == "succeeded":
+            fields = {"url": event.url, "fingerprint": event.fingerprint}
         elif event.event in names:
             fields = {names[event.event]: event.text}
         log.emit(event.event, **fields)

@@ -81,6 +81,8 @@ def plan_body(subject: Subject, event: Event, time_: datetime, warnings: list[st
         "machine": {"serial": subject.serial, "uuid": subject.uuid, "macs": list(subject.macs)},
         "fqdn": subject.fqdn,
     }
+    if event.event == "succeeded":
+        body["web-console"] = {"url": event.url, "cert-fingerprint": event.fingerprint}
     if event.event in {"phase", "failed"}:
         body |= {"phase": event.phase, "percent": event.percent}
     if event.event == "failed":

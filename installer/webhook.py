@@ -34,6 +34,10 @@ class Facts:
     kernel: dict[str, str] = field(default_factory=dict)
     cpu: dict[str, Any] = field(default_factory=dict)
     dmi: dict[str, dict[str, str]] = field(default_factory=dict)
+    ssh_keys: dict[str, str] = field(default_factory=dict)
+    """Kind -> public host key, as in its file."""
+    fingerprint: str = ""
+    """Of the web console's certificate."""
 
 
 def parse_kernel(head: bytes) -> dict[str, str]:
@@ -79,7 +83,7 @@ def plan_webhook(
 ) -> dict[str, Any]:
     """Give the JSON object without the token. It holds no secret.
 
-    The node makes its ssh host keys and its machine-id when it starts for the first time: both are empty here.
+    The node makes its machine-id when it starts for the first time: it is empty here.
     """
     boot: dict[str, Any] = {"mode": "efi" if config.firmware == "uefi" else "bios"}
     if config.secure_boot:
@@ -98,7 +102,8 @@ def plan_webhook(
         "machine-id": "",
         "disks": [_disk(disk, config) for disk in inventory.disks if not disk.boot_medium],
         "network-interfaces": [_nic(nic, config) for nic in inventory.nics if nic.physical],
-        "ssh-public-host-keys": {},
+        "ssh-public-host-keys": facts.ssh_keys,
+        "web-console": {"url": config.url, "cert-fingerprint": facts.fingerprint},
         "reboot-mode": config.reboot_mode,
     }
 

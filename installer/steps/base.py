@@ -27,6 +27,8 @@ class Context:
     runner: Runner
     warn: Callable[[str], None]
     """Says something to the administrator that does not stop the installation."""
+    tell_fingerprint: Callable[[str], None] = field(default=lambda _: None)
+    """Takes the SHA-256 fingerprint of the certificate that the node's web console will show."""
     target: Path = TARGET
     """Mount point of the new root."""
     dev: Path = field(default=Path("/dev"))
@@ -38,6 +40,8 @@ class Context:
     """The answer as JSON without its secrets, to be kept on the node."""
     inventory: Inventory | None = None
     """The machine as it was before anything was written."""
+    failed_disks: frozenset[str] = frozenset()
+    """Disks, by their paths, that an installation has failed on since the machine was started."""
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     """What must not be in the records on the node."""
 

@@ -75,14 +75,19 @@ def unmount_target(context: Context) -> None:
 
 
 def unmount(context: Context, path: Path) -> None:
-    """Unmount `path`; a short-lived user such as a probe of udev is waited for. Raises StepError."""
+    """Unmount `path`; a short-lived user such as a probe of udev is waited for. Raises StepError, OSError."""
     for left in reversed(range(UNMOUNT_TRIES)):
         try:
             context.runner.run(["umount", str(path)])
         except CommandError as error:
+            # A disk that does not answer holds umount up for good, but the kernel took the mount away first.
+            if not any(mount.path == path for mount in read_mounts(context.proc)):
+                LOG.warning("%s", error)
+                return
             if not left:
                 holders = ", ".join(read_holders(path, context.proc)) or "no process that shows up in /proc"
-                raise StepError(f"{path} cannot be unmounted: {error.output}; in use by {holders}") from error
+                what = f"{path} cannot be unmounted: {error.output or error.reason}; in use by {holders}"
+                raise StepError(f"{what}; end that, or restart the machine, and try again") from error
             settle(context.runner)
             time.sleep(RETRY_SECONDS)
         else:

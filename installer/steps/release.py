@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
-from hostlib.errors import StepError
+from hostlib.errors import CommandError, StepError
 from hostlib.paths import MEDIUM
-from hostlib.probe.lvm import read_vgs
+from hostlib.probe.lvm import Vg, read_vgs
 from installer.config import DiskTarget
 from installer.steps.base import Context, Preview, Progress
+from installer.steps.detach import detach_disk, disk_of
 from installer.steps.lvm import VG
 from installer.steps.mounts import plan_unmount, unmount
-from installer.steps.tree import Tree, kernel_name, read_tree
+from installer.steps.tree import Node, Tree, kernel_name, read_lvs, read_tree
 from installer.steps.udev import settle
 
 LOG = logging.getLogger("slipway.release")
-RELEASE_PROGRAMS: Final = ("swapoff", "umount", "cryptsetup", "vgchange", "vgrename", "mdadm", "udevadm")
+RELEASE_PROGRAMS: Final = (
+    "swapoff",
+    "umount",
+    "cryptsetup",
+    "vgchange",
+    "vgrename",
+    "dmsetup",
+    "mdadm",
+    "udevadm",
+    "tee",
+)
 """What a release may need; which of them depends on what is found on the disk."""
 LIVE: Final = Path("/run/live")
 
@@ -96,6 +107,35 @@ def check_released(tree: Tree) -> None:
         )
 
 
+def plan_removals(nodes: Mapping[str, Node]) -> list[tuple[str, ...]]:
+    """Give the commands that take LVs down without LVM, each after those that stand on it.
+
+    For LVs whose disk cannot be read: LVM finds no VG there, and leaves what the kernel has of it.
+    """
+    left = {name: node for name, node in nodes.items() if node.kind == "lvm"}
+    commands: list[tuple[str, ...]] = []
+    while left:
+        top = [name for name, node in left.items() if not left.keys() & set(node.holders)]
+        commands += [("dmsetup", "remove", "--retry", left.pop(name).label) for name in sorted(top)]
+    return commands
+
+
+def _remove_lvs(context: Context, nodes: Mapping[str, Node]) -> None:
+    for command in plan_removals(nodes):
+        LOG.info("LVM does not take it down: %s", " ".join(command))
+        context.runner.run(command)
+
+
+def _deactivate(context: Context, disk: str, command: tuple[str, ...]) -> None:
+    """Take a VG down, and what LVM leaves of it on the disk: both of which a failing disk may make fail."""
+    try:
+        context.runner.run(command)
+    except CommandError as error:
+        LOG.warning("%s", error)
+    nodes = read_tree(disk, context.sysfs, context.proc).nodes.values()
+    _remove_lvs(context, {node.name: node for node in nodes if command[-1] == f"vg_uuid={node.vg_uuid}"})
+
+
 def release_disk(context: Context, path: str) -> None:
     """Take the disk at `path` out of use. Raises StepError, OSError."""
     disk = kernel_name(path)
@@ -105,6 +145,8 @@ def release_disk(context: Context, path: str) -> None:
     for command in commands:
         if command[0] == "umount":
             unmount(context, Path(command[1]))
+        elif command[0] == "vgchange":
+            _deactivate(context, disk, command)
         else:
             context.runner.run(command)
     settle(context.runner)
@@ -131,13 +173,20 @@ class Release:
 
     def run(self, context: Context, progress: Progress) -> None:
         """Look for other VGs of our name once more, release the disk, then rename."""
-        self._check_names(context)
+        vgs = self._read_vgs(context)
         release_disk(context, self.target.path)
+        # Left by a disk that has gone, or that cannot be read any more. They would hold the names of our LVs.
+        known = {vg.uuid for vg in vgs.values()}
+        orphans = read_lvs(context.sysfs)
+        _remove_lvs(context, {n: lv for n, lv in orphans.items() if lv.vg == VG and lv.vg_uuid not in known})
         progress(0.5)
         for command in self.renames():
-            context.runner.run(command)
+            try:
+                context.runner.run(command)
+            except CommandError as error:
+                _set_aside(context, command[2], vgs, error)
 
-    def _check_names(self, context: Context) -> None:
+    def _read_vgs(self, context: Context) -> dict[str, Vg]:
         """The inventory goes on without LVM when LVM does not answer; here that must end the installation."""
         own = read_tree(kernel_name(self.target.path), context.sysfs, context.proc).nodes
         try:
@@ -150,3 +199,33 @@ class Release:
                     f"{path}: another VG is called {VG} (UUID {vg.uuid}), and it was not seen before; "
                     "start again, or rename it with vgrename"
                 )
+        return vgs
+
+
+def _set_aside(context: Context, uuid: str, vgs: Mapping[str, Vg], error: CommandError) -> None:
+    """Take the disk of a VG that cannot be renamed out of this live system. Raises StepError.
+
+    Only one that an installation has failed on since the machine was started: nobody misses what is on it, and
+    whoever chose another disk knows of it. For any other, a node that starts from the wrong VG is worse than none.
+    """
+    failed = {kernel_name(path): path for path in context.failed_disks}
+    disks = {disk_of(context.sysfs, kernel_name(path)) for path, vg in vgs.items() if vg.uuid == uuid}
+    where = ", ".join(sorted(failed.get(disk, f"/dev/{disk}") for disk in disks)) or f"VG {uuid}"
+    if not disks or not disks <= failed.keys():
+        why = (error.output.splitlines() or [error.reason])[-1]
+        raise StepError(
+            f"{where}: its VG {VG} cannot be renamed ({why}), and the node would find two of that name; "
+            "take the disk out of the machine, or make it writable, and try again"
+        ) from error
+    for disk in sorted(disks):
+        tree = read_tree(disk, context.sysfs, context.proc)
+        if tree.mounted() or tree.swapping():
+            raise StepError(f"{failed[disk]}: it is in use; unmount what is on it and try again") from error
+        release_disk(context, failed[disk])
+        detach_disk(context, disk)
+    if any(vg.uuid == uuid for vg in read_vgs(context.runner).values()):
+        raise StepError(f"{where}: LVM still sees its VG {VG}; take the disk out and try again") from error
+    context.warn(
+        f"{where}: the disk takes no writes, so its VG {VG} keeps that name. Take it out before the machine "
+        "restarts: a node that finds two VGs of one name may not start"
+    )

@@ -32,6 +32,11 @@ class Node:
     holders: tuple[str, ...] = ()
     """Kernel names of what stands on it: its partitions, and the devices built from it."""
 
+    @property
+    def vg(self) -> str:
+        """Name of the VG of an LV; a hyphen in it is doubled in the label."""
+        return self.label.replace("--", "\0").partition("-")[0].replace("\0", "-") if self.vg_uuid else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Tree:
@@ -78,6 +83,13 @@ def read_tree(disk: str, sysfs: Path, proc: Path) -> Tree:
     return Tree(
         disk, nodes, tuple(read_mounts(proc)), tuple(line.split()[0] for line in swaps if line.strip())
     )
+
+
+def read_lvs(sysfs: Path) -> dict[str, Node]:
+    """Read all active LVs of the machine, also those whose disk has gone: kernel name -> device."""
+    folders = (sysfs / "class/block").glob("dm-*")
+    nodes = [_read_node(folder.name, sysfs) for folder in sorted(folders)]
+    return {node.name: node for node in nodes if node.kind == "lvm"}
 
 
 def _read_node(name: str, sysfs: Path) -> Node:

@@ -9,9 +9,10 @@ from typing import ClassVar, Final
 
 from hostlib.files import read_if_there, write_atomic
 from hostlib.http import redact_url
-from hostlib.paths import LOGS, RELEASE
+from hostlib.paths import LOGS, RELEASE, SSH_HOST_KEYS
 from hostlib.release import read_release
 from hostlib.sizes import KIB
+from hostlib.tls import CERTIFICATE, fingerprint
 from installer.config import InstallConfig
 from installer.discovery.identity import read_dmi_groups
 from installer.steps.base import Context, Preview, Progress
@@ -54,7 +55,22 @@ def read_facts(context: Context) -> Facts:
         kernel=parse_kernel(_read_kernel(context.target / "boot")),
         cpu=parse_cpu(read_if_there(context.proc / "cpuinfo") or ""),
         dmi=read_dmi_groups(context.sysfs / "class/dmi/id"),
+        ssh_keys=_read_ssh_keys(context.target),
+        fingerprint=_read_fingerprint(context.target),
     )
+
+
+def _read_ssh_keys(root: Path) -> dict[str, str]:
+    found = {kind: read_if_there(root / f"{key}.pub".lstrip("/")) for kind, key in SSH_HOST_KEYS.items()}
+    return {kind: text for kind, text in found.items() if text}
+
+
+def _read_fingerprint(root: Path) -> str:
+    try:
+        return fingerprint((root / CERTIFICATE.relative_to("/")).read_bytes())
+    except (OSError, ValueError) as error:
+        LOG.warning("the certificate of the new root cannot be read: %s", error)
+        return ""
 
 
 def _read_kernel(boot: Path) -> bytes:

@@ -192,6 +192,14 @@ class App(urwid.WidgetWrap):
             self._dialogs.pop()
         self._show()
 
+    def show_log(self) -> None:
+        """Show the log, as F3 does."""
+        self._log()
+
+    def show_shell(self) -> None:
+        """Do what F2 does."""
+        self._shell()
+
     def forward(self) -> None:
         """Go to the next screen, if this one is complete."""
         if self.screen.complete():

@@ -13,7 +13,6 @@ from typing import Any, Final
 from hostlib.errors import CommandError, SlipwayError, UserError
 from hostlib.inventory import Inventory
 from installer.config import InstallConfig
-from installer.live_text import render_url
 from installer.tui import places, views
 from installer.tui.check import MACHINE, parse_draft, problems_of, resolve_draft
 from installer.tui.controller import (
@@ -253,8 +252,10 @@ class BaseController:
             known = "" if self.state is State.CONFIRMED else written
             self._fail(f"a bug in the installer: {type(error).__name__}: {error}{known}")
         else:
-            self._reboot_at = self._clock() + REBOOT_SECONDS
-            self.installation.succeed(Outcome(url=render_url(config), node=config.fqdn))
+            # What has been warned of is read by a person first: it may be to be done before the restart.
+            if not self.progress().warnings:
+                self._reboot_at = self._clock() + REBOOT_SECONDS
+            self.installation.succeed(Outcome(url=config.url, node=config.fqdn))
 
     def _fail(self, reason: str) -> None:
         # What has been typed to erase the disk was for this time.

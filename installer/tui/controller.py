@@ -159,6 +159,8 @@ class Outcome:
     """What failed, and what has been written so far; several lines."""
     url: str = ""
     """Of the node's web console."""
+    certificate: tuple[str, ...] = ()
+    """Lines that show the SHA-256 fingerprint of its certificate as browsers do."""
     node: str = ""
     """The node's name."""
 

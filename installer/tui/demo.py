@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -63,9 +64,9 @@ class DemoController(BaseController):
         self.installation.begin()
         reporter = Reporter(plan, [self.installation.take])
         total = sum(step.weight for step in plan)
-        written = False
+        written: list[str] = []
         for step in plan:
-            written = written or step.writes
+            written += [step.name] if step.writes else []
             progress = reporter.begin(step)
             self._log.append(f"step: {step.name}")
             self._log.extend(_describe(step))
@@ -78,6 +79,8 @@ class DemoController(BaseController):
                     raise StepError(render_failure(step, error, config.target, written=written))
             reporter.end(step)
         self.installation.take(Event("progress", plan[-1].name, 100))
+        pretended = hashlib.sha256(config.fqdn.encode()).digest().hex(":").upper()
+        self.installation.take(Event("succeeded", fingerprint=pretended))
         return config
 
     def log(self) -> Sequence[str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
+from hostlib.banner import render_certificate
 from installer.progress import Event
 from installer.tui.controller import Outcome, Progress, State
 
@@ -32,6 +34,7 @@ class Installation:
         self._progress = Progress()
         self._outcome = Outcome()
         self._begun = 0.0
+        self._fingerprint = ""
 
     @property
     def state(self) -> State:
@@ -73,11 +76,13 @@ class Installation:
                 self._progress = Progress(now.phase, now.percent, 0, (*now.warnings, event.text))
             elif event.event in {"phase", "progress"}:
                 self._progress = Progress(event.phase, event.percent, 0, now.warnings)
+            elif event.event == "succeeded":
+                self._fingerprint = event.fingerprint
         self._changed()
 
     def succeed(self, outcome: Outcome) -> None:
-        """Say that all is installed."""
-        self._end(State.DONE, outcome)
+        """Say that all is installed; the fingerprint is the one that came with the event."""
+        self._end(State.DONE, replace(outcome, certificate=tuple(render_certificate(self._fingerprint))))
 
     def fail(self, reason: str) -> None:
         """Say why it ended without success."""

@@ -30,6 +30,12 @@ class Host(Protocol):
     def close(self) -> None:
         """Take the last dialog away."""
 
+    def show_log(self) -> None:
+        """Show the log, as F3 does."""
+
+    def show_shell(self) -> None:
+        """Do what F2 does."""
+
     def forward(self) -> None:
         """Go to the next screen, if this one is complete."""
 

@@ -61,6 +61,7 @@ class FakeSession:
     def install(self, _: Prepared) -> None:
         for sink in self._watch:
             sink(Event("progress", "copy", 42))
+            sink(Event("succeeded", fingerprint="AB:" * 31 + "CD"))
         if self.error:
             raise self.error
 
@@ -111,6 +112,9 @@ def test_an_installation(live: Live) -> None:
     live.work()
     assert (live.state, live.progress().percent) == (State.DONE, 42)
     assert live.outcome().url == "https://192.0.2.2:8006/"
+    first, second = live.outcome().certificate
+    assert first == f"  Certificate  SHA-256 {'AB:' * 16}"
+    assert second.strip() == "AB:" * 15 + "CD"
     assert FakeSession.told == ["closed"]
 
 

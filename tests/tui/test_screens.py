@@ -92,6 +92,18 @@ def test_done(started: Console, update: bool) -> None:  # noqa: FBT001 - a fixtu
     check_screens(started.keys("f3"), "log", update=update)
 
 
+def test_done_with_something_to_do(started: Console, update: bool) -> None:  # noqa: FBT001 - a fixture
+    demo = started.controller
+    demo.installation.take(
+        Event("warning", text="/dev/disk/by-id/ata-B0RKEN: take it out before the restart")
+    )
+    check_screens(started.work(), "done-warning", update=update)
+    demo.seconds += 3600
+    demo.tick()
+    assert demo.job("reboot").state == "idle", "the machine waits until a person has read it"
+    assert "waits for you" in started.keys("tab enter").text
+
+
 def test_failure(started: Console, update: bool) -> None:  # noqa: FBT001 - a fixture
     check_screens(started.work(), "failure", update=update)
     check_screens(

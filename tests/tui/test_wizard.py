@@ -122,7 +122,13 @@ def test_a_blocked_machine_stops_at_the_first_screen() -> None:
 def test_failure_and_another_try() -> None:
     console = start(fail_at="copy").keys(TO_SUMMARY_OF_FULL_DISK + "'6094' tab tab enter").work()
     assert console.state == "failed"
-    assert "has been written to and holds no working system" in console.words
+    written = "(wipe signatures, partition, volume group, file systems, copy) and holds no working system"
+    assert written in console.words
+    for key, title in (("tab tab", "Log"), ("tab", "Shell")):
+        console.keys(f"{key} enter")
+        assert f"┌ {title} ─" in console.text
+        console.keys("esc")
+    console.keys("tab tab")
     before = console.controller.draft
     console.keys("enter").work()
     assert console.title == "Summary"

@@ -133,7 +133,7 @@ class Machine:
             raise self.prepare_error
         return Prepared(self.config, [], "{}", FOUR_DISKS, self.holds_node)
 
-    def install(self, _: object, __: object, context: Context, sinks: Sequence[Sink]) -> None:
+    def install(self, _: object, __: object, context: Context, sinks: Sequence[Sink]) -> str:
         self.installed += 1
         self.context = context
         for sink in sinks:
@@ -144,6 +144,7 @@ class Machine:
             raise self.install_error
         for sink in sinks:
             sink(Event("succeeded"))
+        return "AB:CD"
 
     def run(self, cmdline: str = "boot=live", *, key: bool = False) -> tuple[int, str, list[str]]:
         consoles = FakeConsoles(key=key)

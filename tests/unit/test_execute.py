@@ -56,11 +56,13 @@ def test_a_good_run_is_told_and_logged(run: Path, tmp_path: Path) -> None:
     plan = [
         FakeStep("verify", writes=False),
         FakeStep("copy", writes=True, does=lambda here: ids.append(here.install_id)),
+        FakeStep("identity", writes=True, does=lambda here: here.tell_fingerprint("AB:CD")),
         FakeStep("boot loader", writes=True, does=lambda here: here.warn("NVRAM is full")),
     ]
-    run_install(config(), plan, context(FakeRunner(), tmp_path), [seen.append])
+    assert run_install(config(), plan, context(FakeRunner(), tmp_path), [seen.append]) == "AB:CD"
     assert [event.event for event in seen if event.event != "progress"] == [
         "started",
+        "phase",
         "phase",
         "phase",
         "phase",
@@ -69,7 +71,9 @@ def test_a_good_run_is_told_and_logged(run: Path, tmp_path: Path) -> None:
     ]
     assert ids == ["7f1c"]
     assert events(run)[0] == {"event": "started", "install_id": "7f1c"}
-    assert events(run)[-1] == {"event": "succeeded"}
+    url = "https://192.0.2.10:8006/"
+    assert seen[-1] == Event("succeeded", url=url, fingerprint="AB:CD")
+    assert events(run)[-1] == {"event": "succeeded", "url": url, "fingerprint": "AB:CD"}
     log = run / "install.log"
     assert log.stat().st_mode & 0o777 == 0o600
     lines = log.read_text().splitlines()
@@ -109,10 +113,27 @@ def test_a_failure_after_it_cleans_up(run: Path, tmp_path: Path, error: Exceptio
     mountinfo = here.proc / "self/mountinfo"
     mountinfo.write_text(f"40 1 253:1 / {here.target} rw - ext4 /dev/pve/root rw\n")
     plan = [FakeStep("wipe", writes=True), FakeStep("copy", writes=True, does=failing(error))]
-    with pytest.raises(StepError, match=rf"copy: .*\n{DISK} has been written to and holds no working system"):
+    with pytest.raises(StepError, match=rf"copy: .*\n{DISK} has been written to \(wipe, copy\) and holds no"):
         run_install(config(), plan, here, [])
     assert runner.lines[0] == f"umount {here.target}"
     assert events(run)[-1]["event"] == "failed"
+
+
+def test_the_next_attempt_knows_the_disks_that_failed(run: Path, tmp_path: Path) -> None:
+    here = context(FakeRunner(), tmp_path)
+    for path, written in (
+        ("/dev/disk/by-id/a", True),
+        ("/dev/disk/by-id/b", True),
+        ("/dev/disk/by-id/c", False),
+    ):
+        plan = [FakeStep("copy", writes=written, does=failing(StepError("no space")))]
+        with pytest.raises(StepError):
+            run_install(config(target=target(path=path)), plan, here, [])
+    known: list[frozenset[str]] = []
+    plan = [FakeStep("release", writes=False, does=lambda context: known.append(context.failed_disks))]
+    run_install(config(), plan, here, [])
+    assert known == [{"/dev/disk/by-id/a", "/dev/disk/by-id/b"}]
+    assert (run / "failed-disks").exists()
 
 
 def test_a_clean_up_that_fails_does_not_hide_the_reason(run: Path, tmp_path: Path) -> None:

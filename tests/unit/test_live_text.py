@@ -3,7 +3,6 @@ from installer.live_text import (
     render_intent,
     render_machine,
     render_success,
-    render_url,
     render_welcome,
 )
 from tests.unit.installer_fakes import config
@@ -37,12 +36,24 @@ def test_the_welcome_says_what_to_do() -> None:
     assert "slipway-install install --auto" in text
 
 
-def test_the_address_of_the_node() -> None:
-    network = config().network
-    assert render_url(config()) == "https://192.0.2.10:8006/"
-    six = network.model_copy(update={"address": "2001:db8::4/64"})
-    assert render_url(config(network=six)) == "https://[2001:db8::4]:8006/"
-    assert "Restart the machine" in render_success(config(), restarts=False)
+SUCCESS = """
+node1.example.test is installed. Restart the machine to start the node.
+The first boot takes a few minutes. Then the node is at
+
+  Web console  https://192.0.2.10:8006/  (user root)
+  Certificate  SHA-256 00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F:
+                       10:11:12:13:14:15:16:17:18:19:1A:1B:1C:1D:1E:1F
+
+If the machine starts this medium again, remove it or choose the disk in the firmware.
+"""
+
+
+def test_the_end_names_the_web_console_and_its_certificate() -> None:
+    fingerprint = bytes(range(32)).hex(":").upper()
+    assert render_success(config(), fingerprint, restarts=False) == SUCCESS
+    assert "The machine restarts now." in render_success(config(), fingerprint, restarts=True)
+    six = config().network.model_copy(update={"address": "2001:db8::4/64"})
+    assert config(network=six).url == "https://[2001:db8::4]:8006/"
 
 
 def test_the_intent_names_node_and_disk() -> None:

@@ -17,6 +17,7 @@ NAMES = [
     "system files",
     "accounts",
     "handoff",
+    "identity",
     "boot loader",
     "finish",
 ]
@@ -68,5 +69,6 @@ def test_every_program_is_looked_for_before_anything_is_written() -> None:
         "mkfs.ext4",
         "blkid",
         "update-grub",
+        "ssh-keygen",
     } <= set(verify.programs)
     assert "mkfs.xfs" not in verify.programs

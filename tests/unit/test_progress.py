@@ -50,7 +50,7 @@ EVENTS = (
 
 def test_events_as_json_lines(tmp_path: Path) -> None:
     sink = log_sink(EventLog(tmp_path / "events.jsonl"))
-    for event in (*EVENTS, Event("succeeded")):
+    for event in (*EVENTS, Event("succeeded", url="https://192.0.2.10:8006/", fingerprint="AB:CD")):
         sink(event)
     assert [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()] == [
         {"event": "started", "install_id": "id-1"},
@@ -58,7 +58,7 @@ def test_events_as_json_lines(tmp_path: Path) -> None:
         {"event": "progress", "phase": "copy", "percent": 42},
         {"event": "warning", "text": "NVRAM"},
         {"event": "failed", "reason": "copy: read error"},
-        {"event": "succeeded"},
+        {"event": "succeeded", "url": "https://192.0.2.10:8006/", "fingerprint": "AB:CD"},
     ]
 
 

@@ -27,6 +27,9 @@ from tests.unit.installer_fakes import PASSWORD, config
 MACHINE = parse_inventory((Path(__file__).parents[1] / "machines/one-virtio-uefi.json").read_text())
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TOKEN = "r4ck-t0ken"
+FINGERPRINT = (
+    "9B:9F:B2:11:12:EB:DD:6A:8B:70:36:38:33:1F:0A:57:3E:38:C3:AE:1B:A0:21:56:E2:EF:09:E8:AF:35:79:E3"
+)
 ALL = ("started", "phase", "succeeded", "failed")
 DOCS = (Path(__file__).parents[2] / "docs/reporting.md").read_text()
 
@@ -328,7 +331,7 @@ SUBJECT = plan_subject("7f1c0a52-0000-4000-8000-000000000001", MACHINE, "node1.e
     [
         Event("started"),
         Event("phase", "copy", 20),
-        Event("succeeded"),
+        Event("succeeded", url="https://192.0.2.10:8006/", fingerprint=FINGERPRINT),
         Event("failed", "copy", 42, "copy: the medium does not answer", 4),
     ],
     ids=lambda event: event.event,

@@ -1,5 +1,6 @@
 import json
 import struct
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from pydantic import SecretStr
 from hostlib.http import HttpError, Request, Response
 from hostlib.inventory import Inventory, parse_inventory
 from hostlib.release import Release
+from hostlib.tls import fingerprint, make_node_pair, write_pair
 from installer import webhook
 from installer.config import Endpoint
 from installer.steps import webhook as step_module
@@ -78,7 +80,14 @@ def test_parse_cpu(text: str, expected: tuple[int, int, int, bool]) -> None:
 
 
 def plan(inventory: Inventory, **update: Any) -> dict[str, Any]:
-    facts = Facts("13.7", KERNEL, {"cores": 1}, {"system": {"serial": "S1"}})
+    facts = Facts(
+        "13.7",
+        KERNEL,
+        {"cores": 1},
+        {"system": {"serial": "S1"}},
+        {"rsa": "ssh-rsa AAAA root@node1"},
+        "AB:CD",
+    )
     return plan_webhook(
         config(webhook=HOOK, **update), inventory, facts, Release(version="1.2.3", commit="3f2a91c")
     )
@@ -117,7 +126,8 @@ def test_the_body_is_the_peers() -> None:
                 "udev-properties": ONE.nics[0].udev,
             }
         ],
-        "ssh-public-host-keys": {},
+        "ssh-public-host-keys": {"rsa": "ssh-rsa AAAA root@node1"},
+        "web-console": {"url": "https://192.0.2.10:8006/", "cert-fingerprint": "AB:CD"},
         "reboot-mode": "reboot",
     }
 
@@ -145,10 +155,16 @@ def test_the_step_keeps_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     here = context(FakeRunner(), tmp_path, inventory=ONE)
     step = WebhookRecord(config(webhook=HOOK))
     step.run(here, lambda _: None)
-    assert json.loads(record.read_text())["kernel-version"]["release"] == ""
+    empty = json.loads(record.read_text())
+    assert (empty["kernel-version"]["release"], empty["ssh-public-host-keys"]) == ("", {})
+    assert empty["web-console"]["cert-fingerprint"] == ""
+    pair = make_node_pair("node1.example.test", "192.0.2.10/24", datetime(2026, 3, 1, tzinfo=UTC))
+    write_pair(pair, tmp_path / "target")
     for path, content in (
         ("target/boot/vmlinuz-6.12.117+deb13-amd64", image()),
         ("target/etc/debian_version", b"13.7\n"),
+        ("target/etc/ssh/ssh_host_ed25519_key", b"PRIVATE"),
+        ("target/etc/ssh/ssh_host_ed25519_key.pub", b"ssh-ed25519 AAAA root@node1\n"),
         ("proc/cpuinfo", cpuinfo((0, 0)).encode()),
         ("sys/class/dmi/id/product_serial", b"S1\n"),
     ):
@@ -161,6 +177,9 @@ def test_the_step_keeps_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     data = json.loads(kept.read_text())
     assert (data["kernel-version"], data["debian-version"]) == (KERNEL, "13.7")
     assert (data["cpu-info"]["cores"], data["dmi"]["system"]) == (1, {"serial": "S1"})
+    assert data["ssh-public-host-keys"] == {"ed25519": "ssh-ed25519 AAAA root@node1"}
+    assert data["web-console"]["cert-fingerprint"] == fingerprint(pair.certificate_pem)
+    assert "PRIVATE" not in kept.read_text()
     (preview,) = step.describe()
     assert preview.path == "/var/log/slipway/webhook.json"
     assert TOKEN not in preview.content

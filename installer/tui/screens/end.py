@@ -19,12 +19,19 @@ class Done(Screen):
     help = (
         "The node is installed. Remove the medium when the machine restarts, or it may start this installer once more. "
         "The first start takes a few minutes; then the web console answers at the address on this screen, user root. "
-        "Stay here stops the countdown."
+        "The browser does not know its certificate: look at it there, and go on when its SHA-256 fingerprint is the one "
+        "on this screen. The node's own console shows the same. Stay here stops the countdown."
     )
 
     def items(self) -> Sequence[Item]:
-        """Give the address and the countdown."""
-        return [Live(self._text), urwid.Divider(), Live(self._countdown), (1, urwid.SolidFill(" "))]
+        """Give the address, the countdown, and what the installation has warned of."""
+        return [
+            Live(self._text),
+            urwid.Divider(),
+            Live(self._countdown),
+            urwid.Divider(),
+            (1, Scroll(lambda: [f"warning: {text}" for text in self.controller.progress().warnings])),
+        ]
 
     def buttons(self) -> Sequence[Button]:
         """Give what can be done now."""
@@ -43,10 +50,13 @@ class Done(Screen):
         seconds = self.controller.progress().elapsed_seconds
         return [
             ("good", f"{outcome.node} is installed, in {seconds // 60}:{seconds % 60:02d} minutes.\n\n"),
-            "Remove the medium when the machine restarts, not before: this system runs from it.\n\n",
-            "The first start takes a few minutes. Then the node is at\n\n    ",
+            "The first start takes a few minutes. Then the node is at\n\n",
+            "  Web console  ",
             ("title", outcome.url),
-            "\n\nLog in as root with the password that you have chosen.",
+            "  (user root)\n",
+            ("title", "\n".join(outcome.certificate)),
+            "\n\nGo on in the browser when the certificate that it shows has this fingerprint.\n\n",
+            "Remove the medium when the machine restarts, not before: this system runs from it.",
         ]
 
     def _countdown(self) -> Markup:
@@ -65,9 +75,9 @@ class Failure(Screen):
     title = "The installation has failed"
     first = True
     help = (
-        "The text tells what failed and whether the disk has been written to. F3 shows the log, F2 tells how to get a shell. "
-        "Save log keeps the log on a stick or sends it to a URL. Try again leads back to the summary with all that has "
-        "been entered, from where another disk can be chosen too."
+        "The text tells what failed and whether the disk has been written to. Try again leads back to what has been "
+        "entered, and nothing is written before it is confirmed anew; another disk can be chosen there. Save log keeps the "
+        "log on a stick or sends it to a URL. Log and Shell do what F3 and F2 do."
     )
 
     def items(self) -> Sequence[Item]:
@@ -76,7 +86,7 @@ class Failure(Screen):
             urwid.Text(("error", "The node is not installed.")),
             urwid.Divider(),
             (1, Scroll(self._reason)),
-            urwid.Text(("hint", "F3 shows the log, F2 tells how to get a shell.")),
+            urwid.Text(("hint", "Try again keeps what has been entered; another disk can be chosen then.")),
         ]
 
     def buttons(self) -> Sequence[Button]:
@@ -84,6 +94,8 @@ class Failure(Screen):
         return [
             Button("Try again", self.controller.retry),
             Button("Save log", lambda: self.host.open(SaveLog(self.controller, self.host))),
+            Button("Log", self.host.show_log),
+            Button("Shell", self.host.show_shell),
         ]
 
     def _reason(self) -> list[str]:

@@ -34,8 +34,8 @@ class Progress(Screen):
         ]
 
     def buttons(self) -> Sequence[Button]:
-        """Give none: there is nothing to be done but to wait."""
-        return []
+        """Give the log, for keyboards without F3. There is nothing to be done but to wait."""
+        return [Button("Log", self.host.show_log)]
 
     def _phase(self) -> Markup:
         if self.controller.state is State.CONFIRMED:
@@ -51,7 +51,7 @@ class Progress(Screen):
 
     def _elapsed(self) -> Markup:
         seconds = self.controller.progress().elapsed_seconds
-        return ("hint", f"Elapsed: {seconds // 60}:{seconds % 60:02d}   F3 shows the log.")
+        return ("hint", f"Elapsed: {seconds // 60}:{seconds % 60:02d}")
 
     def _warnings(self) -> list[str]:
         return [f"warning: {text}" for text in self.controller.progress().warnings]
