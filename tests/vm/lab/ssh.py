@@ -44,9 +44,9 @@ def open_terminal(port: int, password: str, folder: Path) -> Iterator[Console]:
     with far:
         process = subprocess.Popen(
             ["ssh", "-tt", *options, "-p", str(port), "root@127.0.0.1"],
-            stdin=far,
-            stdout=far,
-            stderr=far,
+            stdin=far.fileno(),
+            stdout=far.fileno(),
+            stderr=far.fileno(),
             env=environment,
         )
     console = Console(near, diagnose=lambda: f"ssh: status {process.poll()}")
