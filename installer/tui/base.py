@@ -169,13 +169,19 @@ class BaseController:
     def _know(self, inventory: Inventory) -> None:
         """Take what the machine is; what it suggests is entered where nobody has typed."""
         with self._lock:
+            before = views.propose(self._inventory, self._draft.nic) if self._inventory else {}
+            nic_before = self._draft.nic
             self._inventory = inventory
             known = {nic.key for nic in views.view_nics(inventory)}
             seen = {name for name in self._left if getattr(self._draft, name) != ""}
             if "nic" not in self._typed | seen or self._draft.nic not in known:
                 self._put({"nic": views.default_nic(inventory)})
-            # What a person has looked at and gone on from does not change unseen.
-            self._propose(views.propose(inventory, self._draft.nic), seen)
+            if self._draft.nic != nic_before:
+                before = {}
+            found = views.propose(inventory, self._draft.nic)
+            # What a person has looked at and gone on from does not change unseen, nor does a field that has just been
+            # emptied fill itself again.
+            self._propose({name: text for name, text in found.items() if text != before.get(name)}, seen)
         self._changed()
 
     def machine(self) -> Machine | None:

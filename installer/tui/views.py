@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, Literal
 
 from pydantic import ValidationError
 
 from hostlib import checks, inventory
 from hostlib.errors import UserError
-from hostlib.inventory import INSTALLED_TAG, Content, Inventory
+from hostlib.inventory import INSTALLED_TAG, Content, Inventory, Neighbour
 from hostlib.sizes import MIB, render_size
 from installer.answers import LvmOptions
+from installer.answers.model import Pinning
 from installer.config import InstallConfig
 from installer.layout import plan_layout
 from installer.resolve import VG
+from installer.resolve_network import pinned_names
 from installer.tui.controller import Disk, Finding, Intent, Layout, Machine, Nic, Part
 from installer.tui.draft import Draft, to_tables
 
@@ -103,7 +106,12 @@ def _content(content: Content) -> str:
 def view_nics(machine: Inventory) -> tuple[Nic, ...]:
     """Give the physical network cards."""
     physical = [nic for nic in machine.nics if nic.physical]
-    return tuple(_nic(machine, nic, physical) for nic in physical)
+    try:
+        pinned = pinned_names(Pinning(enabled=True), machine)
+    except UserError:
+        # The resolver says why when it is asked for.
+        pinned = {}
+    return tuple(replace(_nic(machine, nic, physical), pinned=pinned.get(nic.mac, "")) for nic in physical)
 
 
 def _nic(machine: Inventory, nic: inventory.Nic, physical: Sequence[inventory.Nic]) -> Nic:
@@ -119,7 +127,16 @@ def _nic(machine: Inventory, nic: inventory.Nic, physical: Sequence[inventory.Ni
         link=links.get(nic.link, "down"),
         addresses=nic.addresses,
         proposal=f"{lease.address} by {'DHCP' if lease.dhcp else 'the network'}" if lease else "",
+        switch=_switch(nic.neighbour),
+        port_note=nic.neighbour.port_description if nic.neighbour else "",
     )
+
+
+def _switch(neighbour: Neighbour | None) -> str:
+    if neighbour is None:
+        return ""
+    port = f"port {neighbour.port or neighbour.port_description}"
+    return f"{neighbour.system or neighbour.chassis} {port}"
 
 
 def nic_key(nic: inventory.Nic, physical: Sequence[inventory.Nic]) -> str:
