@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Final, Protocol, TypeAlias
 import urwid
 
 from installer.tui.controller import Controller
-from installer.tui.widgets import Button, Glyphs, Lines, Markup, Selectable, Size, button_row
+from installer.tui.scrolling import Lines, Size, Window
+from installer.tui.widgets import LEAST_ROWS, Button, Glyphs, Markup, Selectable, button_row
 
 FORWARD_KEYS: Final = frozenset({"tab", "enter"})
 Item: TypeAlias = Any | tuple[int, Any]
@@ -46,7 +47,7 @@ class Page(urwid.WidgetWrap):
         self._pile = urwid.Pile(
             [("weight", *item) if isinstance(item, tuple) else ("pack", item) for item in items]
         )
-        super().__init__(self._pile)
+        super().__init__(Window(self._pile))
 
     def refresh(self) -> None:
         """Show the controller's state again."""
@@ -71,7 +72,12 @@ class Page(urwid.WidgetWrap):
 
     def keypress(self, size: Size, key: str) -> str | None:
         """Take the keys that lead through the page, after the widget with the cursor."""
-        rest: str | None = super().keypress(size, key) if self._pile.selectable() else key
+        part, options = self._pile.contents[self._pile.focus_position]
+        if len(key) == 1 and options[0] == "pack" and part.selectable():
+            # The height of the page, which is asked for in vain for each letter of a key that is pasted, is not needed.
+            rest: str | None = part.keypress((size[0],), key)
+        else:
+            rest = super().keypress(size, key) if self._pile.selectable() else key
         if rest in FORWARD_KEYS:
             self._step(1)
         elif rest == "shift tab":
@@ -207,6 +213,11 @@ class Scroll(urwid.WidgetWrap):
         self._lines: list[str] = []
         super().__init__(Lines(self._walker))
         self.refresh()
+
+    @property
+    def least_rows(self) -> int:
+        """Lines to be of use."""
+        return min(len(self._lines), LEAST_ROWS)
 
     def refresh(self) -> None:
         """Show the lines as they are now."""

@@ -13,12 +13,14 @@ import urwid
 
 from installer.tui.controller import Controller
 from installer.tui.draft import Value
+from installer.tui.scrolling import Lines, Size
 
 LABEL_COLUMNS: Final = 19
+LEAST_ROWS: Final = 4
+CHOOSE: Final = "Enter or a letter: choose from a list"
 ACTIVATE: Final = frozenset({"enter", " "})
 Markup = Any
 """urwid's markup of a text: a str, a tuple of attribute and markup, or a list of these."""
-Size = tuple[int, ...]
 
 
 class Part(Protocol):
@@ -51,25 +53,6 @@ def framed(widget: urwid.Widget, title: str, glyphs: Glyphs) -> urwid.Widget:
     )
 
 
-class Lines(urwid.ListBox):
-    """A list of widgets that scrolls."""
-
-    def keypress(self, size: Size, key: str) -> str | None:
-        """Take the arrows, and the Page keys in our own way: urwid's fail after some changes of size."""
-        steps = {
-            "page up": 1 - size[1],
-            "page down": size[1] - 1,
-            "home": -len(self.body),
-            "end": len(self.body),
-        }
-        if key in steps and len(self.body):
-            place = self.focus_position + steps[key]
-            self.set_focus(min(max(place, 0), len(self.body) - 1))
-            return None
-        rest: str | None = super().keypress(size, key)
-        return rest
-
-
 class Drawn(urwid.Widget):
     """A text that depends on the width it has."""
 
@@ -79,10 +62,12 @@ class Drawn(urwid.Widget):
         """Take what gives the markup for a number of columns."""
         super().__init__()
         self._draw = draw
+        self._drawn: tuple[int, Markup] | None = None
 
     def refresh(self) -> None:
-        """Draw it again."""
-        self._invalidate()
+        """Draw it again if it has changed."""
+        if self._drawn and self._draw(self._drawn[0]) != self._drawn[1]:
+            self._invalidate()
 
     def rows(self, size: Size, focus: bool = False) -> int:  # noqa: FBT001, FBT002, ARG002 - urwid's signature
         """Give the number of lines."""
@@ -93,7 +78,8 @@ class Drawn(urwid.Widget):
         return urwid.CompositeCanvas(self._text(size).render((size[0],)))
 
     def _text(self, size: Size) -> urwid.Text:
-        return urwid.Text(self._draw(size[0]))
+        self._drawn = (size[0], self._draw(size[0]))
+        return urwid.Text(self._drawn[1])
 
 
 class Live(urwid.WidgetWrap):
@@ -102,12 +88,15 @@ class Live(urwid.WidgetWrap):
     def __init__(self, give: Callable[[], Markup]) -> None:
         """Take what gives the markup now."""
         self._give = give
-        self._text = urwid.Text(give())
+        self._shown = give()
+        self._text = urwid.Text(self._shown)
         super().__init__(self._text)
 
     def refresh(self) -> None:
         """Show the text as it is now."""
-        self._text.set_text(self._give())
+        if (now := self._give()) != self._shown:
+            self._shown = now
+            self._text.set_text(now)
 
 
 class Button(urwid.WidgetWrap):
@@ -162,6 +151,8 @@ class _Labelled(urwid.WidgetWrap):
     def refresh(self) -> None:
         """Show what the draft holds and what is wrong with it."""
         problem = self.controller.shown_problems([self.field]).get(self.field, "")
+        if problem == self._problem.text:
+            return
         line = urwid.Padding(self._problem, left=2)
         self._problem.set_text(("error", problem))
         row = (self._row, self._pile.options("pack"))
@@ -212,6 +203,14 @@ class Field(_Labelled):
             self._edit.set_edit_pos(len(self._edit.edit_text))
         super().refresh()
 
+    def keypress(self, size: Size, key: str) -> str | None:
+        """Take a letter on a short way: a key that is pasted has hundreds of them."""
+        if self._edit.valid_char(key):
+            self._edit.keypress((size[0],), key)
+            return None
+        rest: str | None = super().keypress(size, key)
+        return rest
+
     def _enter(self, *_: object) -> None:
         if self._edit.edit_text != self.value:
             self.controller.set(self.field, self._edit.edit_text)
@@ -231,8 +230,9 @@ class Switch(_Labelled):
 
     def refresh(self) -> None:
         """Show what the draft holds."""
-        marks = (f"({'*' if value == self.value else ' '}) {name}" for value, name in self._values)
-        self._text.set_text("  ".join(marks))
+        marks = "  ".join(f"({'*' if value == self.value else ' '}) {name}" for value, name in self._values)
+        if marks != self._text.text:
+            self._text.set_text(marks)
         super().refresh()
 
     def keypress(self, _size: Size, key: str) -> str | None:
@@ -261,9 +261,11 @@ class Pick(_Labelled):
 
     def refresh(self) -> None:
         """Show what the draft holds."""
-        labels = {choice.key: choice.label for choice in self.controller.choices(self.field)}
         value = str(self.value)
-        self._text.set_text(labels.get(value, value) or ("hint", "Enter or a letter: choose from a list"))
+        choices = self.controller.choices(self.field)
+        label = next((choice.label for choice in choices if choice.key == value), value)
+        if (label or CHOOSE) != self._text.text:
+            self._text.set_text(label or ("hint", CHOOSE))
         super().refresh()
 
     def keypress(self, _size: Size, key: str) -> str | None:
@@ -330,10 +332,16 @@ class Table(urwid.WidgetWrap):
         self._give = give
         self._choose = choose
         self._rows: list[Row] = []
+        self._chosen = ""
         self._walker = urwid.SimpleFocusListWalker([])
         header = urwid.AttrMap(self._line("", [column.title for column in columns]), "table head")
         super().__init__(urwid.Frame(Lines(self._walker), header=header))
         self.refresh()
+
+    @property
+    def least_rows(self) -> int:
+        """Lines to be of use: the head and some rows."""
+        return 1 + min(len(self._rows), LEAST_ROWS)
 
     @property
     def row(self) -> Row | None:
@@ -344,7 +352,9 @@ class Table(urwid.WidgetWrap):
         """Show the rows as they are now; the cursor stays on its row."""
         before = self.row
         rows, chosen = self._give()
-        self._rows = list(rows)
+        if (list(rows), chosen) == (self._rows, self._chosen):
+            return
+        self._rows, self._chosen = list(rows), chosen
         lines = []
         for row in rows:
             mark = ("(*)" if row.key == chosen else "( )") if row.selectable else " - "
