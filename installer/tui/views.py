@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from hostlib import checks, inventory
 from hostlib.errors import UserError
-from hostlib.inventory import INSTALLED_TAG, Content, Inventory, Neighbour
+from hostlib.inventory import Content, Inventory, Neighbour
 from hostlib.sizes import MIB, render_size
 from installer.answers import LvmOptions
 from installer.answers.model import Pinning
@@ -20,17 +20,21 @@ from installer.resolve import VG
 from installer.resolve_network import pinned_names
 from installer.tui.controller import Disk, Finding, Intent, Layout, Machine, Nic, Part
 from installer.tui.draft import Draft, to_tables
+from installer.tui.systems import NODE, system_of
 
 WORST_FIRST: Final = ("blocking", "warning", "ok")
 TYPES: Final = {
     "LVM2_member": "LVM",
-    "linux_raid_member": "RAID member",
+    "linux_raid_member": "RAID",
+    "ddf_raid_member": "RAID",
+    "isw_raid_member": "RAID",
     "crypto_LUKS": "encrypted (LUKS)",
     "zfs_member": "ZFS",
     "gpt": "partition table",
     "dos": "partition table",
 }
 """Types of libblkid by the names that people know."""
+MEMBERS: Final = frozenset(TYPES) - {"LVM2_member", "crypto_LUKS", "gpt", "dos"}
 TAIL: Final = 4
 """How many characters of the serial number confirm that a disk is erased."""
 NIC_NAMES: Final = ("ID_NET_NAME_MAC", "ID_PATH", "INTERFACE")
@@ -85,22 +89,27 @@ def view_contents(contents: Sequence[Content]) -> tuple[str, ...]:
 
 
 def _held(contents: Sequence[Content]) -> str:
-    if any(INSTALLED_TAG in content.vg_tags for content in contents):
-        return "Slipway node"
+    if system := system_of(contents):
+        return system
+    # The EFI system partition comes first and tells least.
+    contents = sorted(contents, key=lambda content: content.type == "vfat")
     names = [f"VG {content.vg}" for content in contents if content.vg]
+    # A part of something that spans disks: its name alone would look like a label.
+    names += [f"{TYPES[content.type]} {content.label}" for content in contents if content.type in MEMBERS]
     names += [content.label for content in contents if content.label]
     names += [
         TYPES.get(content.type, content.type) for content in contents if content.type not in {"gpt", "dos"}
     ]
-    return next(iter(names), TYPES["gpt"] if contents else "empty")
+    return next((name.strip() for name in names), TYPES["gpt"] if contents else "empty")
 
 
 def _content(content: Content) -> str:
     kind = TYPES.get(content.type, content.type)
-    if INSTALLED_TAG in content.vg_tags:
+    system = system_of([content])
+    if system == NODE:
         return f"{content.device}: a node installed by Slipway (volume group {content.vg})"
     name = f"volume group {content.vg}" if content.vg else content.label
-    return f"{content.device}: {kind}{f', {name}' if name else ''}"
+    return f"{content.device}: {kind}{f', {name}' if name else ''}{f' ({system})' if system else ''}"
 
 
 def view_nics(machine: Inventory) -> tuple[Nic, ...]:
