@@ -134,9 +134,11 @@ class LiveController(BaseController):
         """Give the end of the log."""
         try:
             with self._log_path.open("rb") as stream:
-                stream.seek(0, 2)
-                stream.seek(max(0, stream.tell() - LOG_BYTES))
-                return stream.read().decode(errors="replace").splitlines()
+                size = stream.seek(0, 2)
+                stream.seek(max(0, size - LOG_BYTES))
+                lines = stream.read().decode(errors="replace").splitlines()
+                # The first is cut off.
+                return lines[1:] if size > LOG_BYTES else lines
         except OSError as error:
             return [f"{self._log_path}: {error.strerror}"]
 

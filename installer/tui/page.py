@@ -224,13 +224,19 @@ class Scroll(urwid.WidgetWrap):
         lines = list(self._give())
         if lines == self._lines:
             return
-        self._lines = lines
         at_end = not self._walker or self._walker.focus >= len(self._walker) - 1
         focus = self._walker.focus if self._walker else 0
-        self._walker[:] = [urwid.AttrMap(Selectable(urwid.Text(line)), None, "focus") for line in lines]
+        # A log grows at its end and loses lines at its start; to make all of them anew takes long.
+        gone = self._lines.index(lines[0]) if lines and lines[0] in self._lines else len(self._lines)
+        if self._lines[gone:] != lines[: len(self._lines) - gone]:
+            gone = len(self._lines)
+        new = lines[len(self._lines) - gone :]
+        self._lines = lines
+        del self._walker[:gone]
+        self._walker += [urwid.AttrMap(Selectable(urwid.Text(line)), None, "focus") for line in new]
         if self._walker:
             last = len(self._walker) - 1
-            self._walker.set_focus(last if self._follow and at_end else min(focus, last))
+            self._walker.set_focus(last if self._follow and at_end else min(max(focus - gone, 0), last))
 
 
 class Search(Dialog):

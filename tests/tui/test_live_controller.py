@@ -18,7 +18,7 @@ from installer.resolve import resolve
 from installer.tui import live_controller, sticks, views
 from installer.tui.controller import State
 from installer.tui.draft import Draft
-from installer.tui.live_controller import LOOK_SECONDS, LiveController
+from installer.tui.live_controller import LOG_BYTES, LOOK_SECONDS, LiveController
 from installer.volumes import Answer
 from tests.tui.harness import machine
 from tests.tui.test_draft import GOOD, HASH, KEY
@@ -297,6 +297,9 @@ def test_the_log(live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert live.log() == [f"{tmp_path / 'install.log'}: No such file or directory"]
     (tmp_path / "install.log").write_text("one\ntwo\n")
     assert live.log() == ["one", "two"]
+    (tmp_path / "install.log").write_text(f"{'x' * LOG_BYTES}\nlast\n")
+    assert live.log() == ["last"]
+    (tmp_path / "install.log").write_text("one\ntwo\n")
     live.save_log(DEVICE)
     live.work()
     assert (tmp_path / "stick/slipway-install.log").read_text() == "one\ntwo\n"

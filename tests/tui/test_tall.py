@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hostlib.inventory import Content, Disk, Inventory, Nic
+from installer.tui.page import Scroll
 from tests.tui.harness import (
     ENTER_LOCALE,
     ENTER_PASSWORD,
@@ -130,3 +131,19 @@ def test_a_summary_that_tells_only_what_is_wrong_can_be_read_to_its_top() -> Non
 @pytest.mark.parametrize(("name", "keys"), [("tall-disk", TO_DISK), ("tall-summary", TO_SUMMARY)])
 def test_picture(name: str, keys: str, update: bool) -> None:  # noqa: FBT001 - a fixture
     check_screens(start().keys(keys), name, update=update)
+
+
+@pytest.mark.parametrize("changed", ["abcdef", "cdefg", "xyz", "ab", "", "bcxef", "aabcd"])
+def test_lines_that_scroll_follow_what_they_show(changed: str) -> None:
+    now = list("abcde")
+    for end in (False, True):
+        lines = Scroll(lambda: now, end=end)
+        now[:] = changed
+        lines.refresh()
+        shown = [line.decode().strip() for line in lines.render((9, 20), focus=True).text]
+        assert "".join(shown) == changed
+        focus = [text for row in lines.render((9, 20), focus=True).content() for attr, _, text in row if attr]
+        assert [text.decode().strip() for text in focus] == (
+            [] if not changed else [changed[-1] if end else changed[0]]
+        )
+        now[:] = "abcde"
