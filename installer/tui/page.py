@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Final, Protocol, TypeAlias
 import urwid
 
 from installer.tui.controller import Controller
-from installer.tui.scrolling import Lines, Size, Window
-from installer.tui.widgets import LEAST_ROWS, Button, Glyphs, Markup, Selectable, button_row
+from installer.tui.scrolling import LEAST_ROWS, Lines, Size, Window
+from installer.tui.widgets import Button, Glyphs, Markup, Selectable, button_row
 
 FORWARD_KEYS: Final = frozenset({"tab", "enter"})
 Item: TypeAlias = Any | tuple[int, Any]

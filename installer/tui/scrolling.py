@@ -5,6 +5,8 @@ from __future__ import annotations
 import urwid
 
 Size = tuple[int, ...]
+LEAST_ROWS = 4
+"""Of what scrolls, so that it is of use."""
 PAGE_KEYS = {"up": -1, "down": 1, "page up": -10, "page down": 10}
 
 

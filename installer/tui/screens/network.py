@@ -8,7 +8,8 @@ import urwid
 
 from installer.tui.controller import Nic
 from installer.tui.page import Item, Screen
-from installer.tui.widgets import Column, Field, Live, Markup, Row, Switch, Table
+from installer.tui.table import Column, Row, Table
+from installer.tui.widgets import Field, Live, Markup, Switch
 
 
 class Network(Screen):
