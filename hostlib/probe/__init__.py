@@ -35,7 +35,7 @@ def read_inventory(runner: Runner) -> Inventory:
     # A disk that udev is still busy with has no name in /dev/disk/by-id yet.
     settle = ("udevadm", "settle", f"--timeout={_SETTLE_SECONDS}")
     attempt("udev's queue", runner.run, settle, timeout_seconds=_SETTLE_SECONDS + 5)
-    nics, leases = attempt("the network", read_network, runner) or ((), ())
+    nics, leases = attempt("the network", read_network) or ((), ())
     return Inventory(
         dmi=read_dmi(),
         firmware=read_firmware(),
@@ -58,10 +58,10 @@ def _read_storage(runner: Runner) -> tuple[Disk, ...]:
     return read_disks(devices, mounts, {names.get(path, path): vg for path, vg in by_path.items()})
 
 
-def read_network(runner: Runner) -> tuple[tuple[Nic, ...], tuple[Lease, ...]]:
+def read_network() -> tuple[tuple[Nic, ...], tuple[Lease, ...]]:
     """Read the network cards and their leases alone, which change while the machine runs."""
     netlink = read_netlink()
-    neighbours = read_neighbours(runner)
+    neighbours = read_neighbours()
     nics = {
         index: nic.model_copy(update={"neighbour": neighbours.get(index)})
         for index, nic in read_nics(netlink, read_devices("net")).items()

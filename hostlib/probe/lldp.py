@@ -4,40 +4,60 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
+from pathlib import Path
 from typing import Any, Final
 
-from hostlib.errors import CommandError
 from hostlib.inventory import Neighbour
-from hostlib.run import Runner
+from hostlib.sizes import MIB
 
 LOG = logging.getLogger("slipway.probe")
-COMMAND: Final = ("networkctl", "--json=short", "--no-pager", "lldp")
+SOCKET: Final = Path("/run/systemd/netif/io.systemd.Network")
+CALL: Final = b'{"method":"io.systemd.Network.GetLLDPNeighbors"}\0'
+END: Final = b"\0"
 LIMIT_SECONDS: Final = 5
+LIMIT_BYTES: Final = MIB
 LONGEST: Final = 64
 """Characters that are kept of a text; a standard switch may send 255."""
 SWITCH: Final = 1 << 2 | 1 << 4
 """Bridge and Router among the capabilities, IEEE 802.1AB table 8-4."""
 
 
-def read_neighbours(runner: Runner) -> dict[int, Neighbour]:
-    """Give index of the interface -> neighbour; nothing where no systemd-networkd runs, or one before 257."""
+def read_neighbours(path: Path = SOCKET) -> dict[int, Neighbour]:
+    """Give index of the interface -> neighbour; nothing where no systemd-networkd runs, or one before 257.
+
+    Asked by Varlink, as `networkctl lldp` does: this is done every few seconds while somebody looks at the network.
+    """
+    if not path.is_socket():
+        return {}
     try:
-        return parse_neighbours(runner.run(COMMAND, timeout_seconds=LIMIT_SECONDS).stdout)
-    except (CommandError, ValueError) as error:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(LIMIT_SECONDS)
+            connection.connect(str(path))
+            return parse_neighbours(ask(connection))
+    except (OSError, ValueError) as error:
         LOG.debug("no LLDP: %s", error)
         return {}
 
 
+def ask(connection: socket.socket) -> str:
+    """Give the reply of systemd-networkd. Raises OSError, and ValueError when it is no text."""
+    connection.sendall(CALL)
+    reply = b""
+    while END not in reply and len(reply) < LIMIT_BYTES and (piece := connection.recv(65536)):
+        reply += piece
+    return reply.partition(END)[0].decode()
+
+
 def parse_neighbours(text: str) -> dict[int, Neighbour]:
-    """Read the reply of io.systemd.Network.GetLLDPNeighbors, which networkctl prints as it is (systemd 257).
+    """Read the reply to io.systemd.Network.GetLLDPNeighbors (systemd 257).
 
     Where a cheap switch passes on what others send, the first neighbour that is a switch itself counts. Raises
     ValueError when the text is no such reply.
     """
     try:
-        links = [
-            (int(link["InterfaceIndex"]), list(link["Neighbors"])) for link in json.loads(text)["Neighbors"]
-        ]
+        reply = json.loads(text)["parameters"]["Neighbors"]
+        links = [(int(link["InterfaceIndex"]), list(link["Neighbors"])) for link in reply]
         best = {index: min(found, key=_is_no_switch) for index, found in links if found}
         return {index: _neighbour(found) for index, found in best.items()}
     except (KeyError, TypeError, AttributeError) as error:

@@ -79,7 +79,7 @@ class LiveController(BaseController):
 
     def _look(self) -> None:
         try:
-            if found := attempt("the network", read_network, self._runner):
+            if found := attempt("the network", read_network):
                 self._know_network(*found)
         finally:
             self._look_at = self._clock()

@@ -100,7 +100,7 @@ def runner() -> FakeRunner:
 @pytest.fixture
 def live(runner: FakeRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Live:
     monkeypatch.setattr(live_controller, "read_inventory", lambda _: WITH_STICK)
-    monkeypatch.setattr(live_controller, "read_network", lambda _: (WITH_STICK.nics, WITH_STICK.leases))
+    monkeypatch.setattr(live_controller, "read_network", lambda: (WITH_STICK.nics, WITH_STICK.leases))
     monkeypatch.setattr(live_controller, "apply_resolver", lambda _: None)
     monkeypatch.setattr(live_controller, "Session", FakeSession)
     monkeypatch.setattr(FakeSession, "told", [])
@@ -191,7 +191,7 @@ def test_a_cable_and_a_switch_show_by_themselves(live: Live, monkeypatch: pytest
         update={"link": True, "neighbour": Neighbour(system="sw2", port="3", port_description="u12")}
     )
 
-    def read_network(_: object) -> object:
+    def read_network() -> object:
         looks.append(live.seconds)
         return (WITH_STICK.nics[0], changed, *WITH_STICK.nics[2:]), WITH_STICK.leases
 
@@ -216,11 +216,11 @@ def test_a_look_at_the_network_fills_no_field_that_has_just_been_emptied(
 ) -> None:
     live.set("nic", "ID_NET_NAME_MAC=enxb026289a1040")
     live.set("cidr", "")
-    monkeypatch.setattr(live_controller, "read_network", lambda _: (WITH_STICK.nics[:2], WITH_STICK.leases))
+    monkeypatch.setattr(live_controller, "read_network", lambda: (WITH_STICK.nics[:2], WITH_STICK.leases))
     live.pass_time(LOOK_SECONDS)
     assert (len(live.nics()), live.draft.cidr, live.draft.gateway) == (2, "", "192.0.2.1")
     other = WITH_STICK.leases[0].model_copy(update={"address": "192.0.2.77/24"})
-    monkeypatch.setattr(live_controller, "read_network", lambda _: (WITH_STICK.nics, (other,)))
+    monkeypatch.setattr(live_controller, "read_network", lambda: (WITH_STICK.nics, (other,)))
     live.pass_time(LOOK_SECONDS)
     assert live.draft.cidr == "192.0.2.77/24"
 
@@ -239,7 +239,7 @@ def test_the_network_is_not_looked_at_twice_at_once_nor_while_it_installs(live: 
 
 
 def test_a_network_that_cannot_be_read_stays_as_it_was(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: object) -> object:
+    def fail() -> object:
         raise OSError(5, "no netlink")
 
     before = live.nics()
@@ -247,7 +247,7 @@ def test_a_network_that_cannot_be_read_stays_as_it_was(live: Live, monkeypatch: 
         patch.setattr(live_controller, "read_network", fail)
         live.pass_time(LOOK_SECONDS)
     assert live.nics() == before
-    monkeypatch.setattr(live_controller, "read_network", lambda _: ((), ()))
+    monkeypatch.setattr(live_controller, "read_network", lambda: ((), ()))
     live.pass_time(LOOK_SECONDS)
     assert live.nics() == ()
 
