@@ -69,6 +69,19 @@ class Disk(Record):
         return f"/dev/disk/by-id/{self.ids[0]}" if self.ids else self.path
 
 
+class Neighbour(Record):
+    """What LLDP tells of the other end of a cable: it comes from the network, and anybody there may say anything."""
+
+    system: str = ""
+    """Name of the switch."""
+    port: str = ""
+    """The switch's own name for the port, such as `Gi1/0/17`."""
+    port_description: str = ""
+    """What its administrator has written there."""
+    chassis: str = ""
+    """Most often the switch's MAC address."""
+
+
 class Nic(Record):
     """A network interface with a MAC address."""
 
@@ -84,6 +97,8 @@ class Nic(Record):
     speed_mbit: int | None = None
     addresses: tuple[str, ...] = ()
     """Global addresses with prefix length: `192.0.2.4/24`."""
+    neighbour: Neighbour | None = None
+    """None while none has told: switches do every 30 s, where LLDP is on."""
     udev: dict[str, str] = Field(default_factory=dict)
 
 

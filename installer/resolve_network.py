@@ -39,7 +39,7 @@ def resolve_fqdn(answers: Answers, inventory: Inventory) -> str:
 
 def resolve_network(network: Network, inventory: Inventory, domain: str) -> NetworkConfig:
     """Give the management network, static from now on. Raises UserError."""
-    names = _names(network, inventory)
+    names = pinned_names(network.interface_name_pinning, inventory)
     if network.source == "from-dhcp":
         nic, lease = _first_leased(inventory)
         address, gateway, dns = lease.address, lease.gateway, lease.dns
@@ -64,13 +64,12 @@ def resolve_network(network: Network, inventory: Inventory, domain: str) -> Netw
     )
 
 
-def _names(network: Network, inventory: Inventory) -> dict[str, str]:
-    """Give the pinned names: MAC -> name.
+def pinned_names(pinning: Pinning | None, inventory: Inventory) -> dict[str, str]:
+    """Give the pinned names, MAC -> name; none where they are not pinned. Raises UserError.
 
     A card that the mapping leaves out gets nicN, N being its place among all physical cards, as in the peer; where the
     mapping has given that name to another card, the first free number behind all cards.
     """
-    pinning = network.interface_name_pinning
     if pinning is None or not pinning.enabled:
         return {}
     physical = [nic for nic in inventory.nics if nic.physical]

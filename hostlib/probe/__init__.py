@@ -9,6 +9,7 @@ from hostlib.inventory import Disk, Inventory, Lease, Nic
 from hostlib.probe.attempt import attempt
 from hostlib.probe.disks import device_names, read_disks
 from hostlib.probe.leases import read_leases
+from hostlib.probe.lldp import read_neighbours
 from hostlib.probe.lvm import read_vgs
 from hostlib.probe.mounts import parse_mounts
 from hostlib.probe.netlink import read_netlink
@@ -34,7 +35,7 @@ def read_inventory(runner: Runner) -> Inventory:
     # A disk that udev is still busy with has no name in /dev/disk/by-id yet.
     settle = ("udevadm", "settle", f"--timeout={_SETTLE_SECONDS}")
     attempt("udev's queue", runner.run, settle, timeout_seconds=_SETTLE_SECONDS + 5)
-    nics, leases = attempt("the network", _read_network) or ((), ())
+    nics, leases = attempt("the network", read_network) or ((), ())
     return Inventory(
         dmi=read_dmi(),
         firmware=read_firmware(),
@@ -57,7 +58,12 @@ def _read_storage(runner: Runner) -> tuple[Disk, ...]:
     return read_disks(devices, mounts, {names.get(path, path): vg for path, vg in by_path.items()})
 
 
-def _read_network() -> tuple[tuple[Nic, ...], tuple[Lease, ...]]:
+def read_network() -> tuple[tuple[Nic, ...], tuple[Lease, ...]]:
+    """Read the network cards and their leases alone, which change while the machine runs."""
     netlink = read_netlink()
-    nics = read_nics(netlink, read_devices("net"))
+    neighbours = read_neighbours()
+    nics = {
+        index: nic.model_copy(update={"neighbour": neighbours.get(index)})
+        for index, nic in read_nics(netlink, read_devices("net")).items()
+    }
     return tuple(nics.values()), attempt("the leases", read_leases, nics, netlink.routes) or ()

@@ -20,7 +20,8 @@ from installer.tui.screens.password import Password
 from installer.tui.screens.progress import Progress
 from installer.tui.screens.summary import Summary
 from installer.tui.screens.welcome import Welcome
-from installer.tui.widgets import ASCII, LINES, Button, Drawn, Markup, Size, framed
+from installer.tui.scrolling import Size
+from installer.tui.widgets import ASCII, LINES, Button, Drawn, Markup, framed
 
 LOG = logging.getLogger("slipway.tui")
 COLUMNS, LINES_LEAST = 80, 24

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from hostlib.errors import CommandError, SlipwayError, UserError
 from hostlib.inventory import Inventory
@@ -33,6 +33,7 @@ from installer.tui.draft import PLACES, Draft, Value, render_answer
 from installer.tui.installation import Installation
 
 LOG = logging.getLogger("slipway.tui")
+T = TypeVar("T")
 REBOOT_SECONDS: Final = 30
 Spawn = Callable[[Callable[[], None]], None]
 
@@ -40,6 +41,10 @@ Spawn = Callable[[Callable[[], None]], None]
 def in_thread(work: Callable[[], None]) -> None:
     """Do something beside the screens."""
     threading.Thread(target=work, daemon=True).start()
+
+
+def _intent(draft: Draft, inventory: Inventory) -> Intent:
+    return views.view_intent(resolve_draft(draft, inventory), inventory, parse_draft(draft)[1])
 
 
 class BaseController:
@@ -59,7 +64,7 @@ class BaseController:
         self._inventory: Inventory | None = None
         self._reading = True
         self._trouble = ""
-        self._problems: tuple[Draft, Inventory, dict[str, str]] | None = None
+        self._made: dict[str, tuple[tuple[object, ...], Any]] = {}
         self._jobs: dict[JobName, Job] = {}
         self._reboot_at: float | None = None
         self.installation = Installation(self._changed, clock)
@@ -124,8 +129,9 @@ class BaseController:
 
     def problems(self, fields: Iterable[str]) -> dict[str, str]:
         """Give what is wrong with these fields."""
-        found = self._all_problems()
-        return {field: found[field] for field in fields if field in found}
+        asked = list(fields)
+        found = self._all_problems() if asked else {}
+        return {field: found[field] for field in asked if field in found}
 
     def shown_problems(self, fields: Iterable[str]) -> dict[str, str]:
         """Give what is wrong with those that have been left."""
@@ -136,9 +142,16 @@ class BaseController:
             draft, inventory = self._draft, self._inventory
             if inventory is None:
                 return {}
-            if self._problems is None or self._problems[:2] != (draft, inventory):
-                self._problems = (draft, inventory, problems_of(draft, inventory))
-            return self._problems[2]
+            return self._once("problems", (draft, inventory), lambda: problems_of(draft, inventory))
+
+    def _once(self, name: str, made_of: tuple[object, ...], make: Callable[[], T]) -> T:
+        """Make something again only when what it is made of has changed: every console asks after every key."""
+        with self._lock:
+            known = self._made.get(name)
+            if known is None or known[0] != made_of:
+                known = self._made[name] = (made_of, make())
+            found: T = known[1]
+            return found
 
     # The machine.
 
@@ -168,13 +181,19 @@ class BaseController:
     def _know(self, inventory: Inventory) -> None:
         """Take what the machine is; what it suggests is entered where nobody has typed."""
         with self._lock:
+            before = views.propose(self._inventory, self._draft.nic) if self._inventory else {}
+            nic_before = self._draft.nic
             self._inventory = inventory
             known = {nic.key for nic in views.view_nics(inventory)}
             seen = {name for name in self._left if getattr(self._draft, name) != ""}
             if "nic" not in self._typed | seen or self._draft.nic not in known:
                 self._put({"nic": views.default_nic(inventory)})
-            # What a person has looked at and gone on from does not change unseen.
-            self._propose(views.propose(inventory, self._draft.nic), seen)
+            if self._draft.nic != nic_before:
+                before = {}
+            found = views.propose(inventory, self._draft.nic)
+            # What a person has looked at and gone on from does not change unseen, nor does a field that has just been
+            # emptied fill itself again.
+            self._propose({name: text for name, text in found.items() if text != before.get(name)}, seen)
         self._changed()
 
     def machine(self) -> Machine | None:
@@ -186,19 +205,25 @@ class BaseController:
             return Machine(
                 (), (Finding("blocking", "machine", trouble, "choose Read again; F3 shows the log"),)
             )
-        return views.view_machine(self._inventory, self._now())
+        inventory, now = self._inventory, self._now()
+        return self._once("machine", (inventory, now), lambda: views.view_machine(inventory, now))
 
     def disks(self) -> Sequence[Disk]:
         """Give all disks."""
-        return views.view_disks(self._inventory) if self._inventory else ()
+        inventory = self._inventory
+        return self._once("disks", (inventory,), lambda: views.view_disks(inventory)) if inventory else ()
 
     def nics(self) -> Sequence[Nic]:
         """Give the physical network cards."""
-        return views.view_nics(self._inventory) if self._inventory else ()
+        inventory = self._inventory
+        return self._once("nics", (inventory,), lambda: views.view_nics(inventory)) if inventory else ()
 
     def layout(self) -> Layout:
         """Give how the chosen disk will be divided."""
-        return views.view_layout(self._draft, self._inventory) if self._inventory else Layout()
+        draft, inventory = self._draft, self._inventory
+        if inventory is None:
+            return Layout()
+        return self._once("layout", (draft, inventory), lambda: views.view_layout(draft, inventory))
 
     def choices(self, field: str) -> Sequence[Choice]:
         """Give what can be chosen."""
@@ -213,10 +238,11 @@ class BaseController:
 
     def intent(self) -> Intent | None:
         """Give what will be done; None while something is wrong."""
-        if self._inventory is None or self._all_problems():
-            return None
-        config = resolve_draft(self._draft, self._inventory)
-        return views.view_intent(config, self._inventory, parse_draft(self._draft)[1])
+        with self._lock:
+            draft, inventory = self._draft, self._inventory
+            if inventory is None or self._all_problems():
+                return None
+            return self._once("intent", (draft, inventory), lambda: _intent(draft, inventory))
 
     def open_problems(self) -> tuple[str, ...]:
         """Give what stands against the installation."""

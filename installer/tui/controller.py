@@ -82,6 +82,12 @@ class Nic:
     addresses: tuple[str, ...]
     proposal: str
     """What DHCP gave, in a line; empty when it gave nothing."""
+    switch: str = ""
+    """The other end of the cable, `sw1.rack4 port Gi1/0/17`; empty while it has not told."""
+    port_note: str = ""
+    """What the switch's administrator calls the port."""
+    pinned: str = ""
+    """What the card is called when names are pinned; empty when they cannot be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from hostlib.errors import CheckBlocksError, Problem, SlipwayError, UserError
 from hostlib.http import Request, send
-from hostlib.inventory import Disk, Inventory
+from hostlib.inventory import Disk, Inventory, Lease, Nic
 from hostlib.paths import INSTALL_LOG
-from hostlib.probe import read_inventory
+from hostlib.probe import read_inventory, read_network
+from hostlib.probe.attempt import attempt
 from hostlib.release import read_release
 from hostlib.run import Runner
 from hostlib.sizes import KIB
@@ -19,11 +21,11 @@ from installer.answers.ssh_keys import check_ssh_keys
 from installer.answers.tables import KEYBOARDS
 from installer.answers.urls import check_url
 from installer.config import InstallConfig
-from installer.leases import apply_resolver, wait_for_leases
+from installer.leases import apply_resolver
 from installer.live_session import Session
 from installer.tui.base import BaseController, Spawn, in_thread
 from installer.tui.check import SOURCE
-from installer.tui.controller import Choice
+from installer.tui.controller import Choice, State
 from installer.tui.draft import Draft, Value, render_answer, render_tables, to_tables
 from installer.tui.sticks import find_sticks, write_to_stick
 from installer.volumes import Answer
@@ -32,16 +34,26 @@ LOG = logging.getLogger("slipway.tui")
 LOG_BYTES: Final = 128 * KIB
 """How much of the log's end is shown."""
 KEYS_LIMIT_BYTES: Final = 64 * KIB
+LOOK_SECONDS: Final = 5
+"""How often the network is looked at: a cable that is plugged in, DHCP and LLDP show by themselves."""
 SCREEN: Final = "/dev/tty1"
 
 
 class LiveController(BaseController):
     """A controller over this machine."""
 
-    def __init__(self, runner: Runner, *, spawn: Spawn = in_thread, log: Path = INSTALL_LOG) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        *,
+        spawn: Spawn = in_thread,
+        clock: Callable[[], float] = time.monotonic,
+        log: Path = INSTALL_LOG,
+    ) -> None:
         """Take the door for subprocesses, and the log that is shown."""
-        super().__init__(spawn)
+        super().__init__(spawn, clock)
         self._runner = runner
+        self._look_at: float | None = None
         self._log_path = log
         self.version = read_release().version
 
@@ -51,15 +63,37 @@ class LiveController(BaseController):
         return read_inventory(self._runner)
 
     def _learn(self) -> None:
+        self._look_at = None
         super()._learn()
-        inventory = self._inventory
-        if inventory is None:
-            return
-        # The screens are there meanwhile; a proposal comes when DHCP has given something.
-        waited = wait_for_leases(self._runner, inventory, lambda text: LOG.info("%s", text.strip()))
-        apply_resolver(waited)
-        if waited.leases != inventory.leases:
-            self._know(waited)
+        if self._inventory:
+            apply_resolver(self._inventory)
+        self._look_at = self._clock()
+
+    def tick(self) -> None:
+        """Look at the network too, while something is entered: DHCP and LLDP take their time."""
+        super().tick()
+        due = self._look_at is not None and self._clock() >= self._look_at + LOOK_SECONDS
+        if due and self.state is State.EDITING:
+            self._look_at = None
+            self._spawn(self._look)
+
+    def _look(self) -> None:
+        try:
+            if found := attempt("the network", read_network):
+                self._know_network(*found)
+        finally:
+            self._look_at = self._clock()
+
+    def _know_network(self, nics: tuple[Nic, ...], leases: tuple[Lease, ...]) -> None:
+        with self._lock:
+            known = self._inventory
+            # A reading of the whole machine that was begun meanwhile tells more.
+            if known is None or self._reading or self.state is not State.EDITING:
+                return
+            now = known.model_copy(update={"nics": nics, "leases": leases})
+            if now != known:
+                self._know(now)
+        apply_resolver(now)
 
     def set(self, field: str, value: Value) -> None:
         """Enter something; a keyboard layout is used at once."""
@@ -100,9 +134,11 @@ class LiveController(BaseController):
         """Give the end of the log."""
         try:
             with self._log_path.open("rb") as stream:
-                stream.seek(0, 2)
-                stream.seek(max(0, stream.tell() - LOG_BYTES))
-                return stream.read().decode(errors="replace").splitlines()
+                size = stream.seek(0, 2)
+                stream.seek(max(0, size - LOG_BYTES))
+                lines = stream.read().decode(errors="replace").splitlines()
+                # The first is cut off.
+                return lines[1:] if size > LOG_BYTES else lines
         except OSError as error:
             return [f"{self._log_path}: {error.strerror}"]
 

@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Final, Protocol, TypeAlias
 import urwid
 
 from installer.tui.controller import Controller
-from installer.tui.widgets import Button, Glyphs, Lines, Markup, Selectable, Size, button_row
+from installer.tui.scrolling import LEAST_ROWS, Lines, Size, Window
+from installer.tui.widgets import Button, Glyphs, Markup, Selectable, button_row
 
 FORWARD_KEYS: Final = frozenset({"tab", "enter"})
 Item: TypeAlias = Any | tuple[int, Any]
@@ -52,7 +53,7 @@ class Page(urwid.WidgetWrap):
         self._pile = urwid.Pile(
             [("weight", *item) if isinstance(item, tuple) else ("pack", item) for item in items]
         )
-        super().__init__(self._pile)
+        super().__init__(Window(self._pile))
 
     def refresh(self) -> None:
         """Show the controller's state again."""
@@ -77,7 +78,12 @@ class Page(urwid.WidgetWrap):
 
     def keypress(self, size: Size, key: str) -> str | None:
         """Take the keys that lead through the page, after the widget with the cursor."""
-        rest: str | None = super().keypress(size, key) if self._pile.selectable() else key
+        part, options = self._pile.contents[self._pile.focus_position]
+        if len(key) == 1 and options[0] == "pack" and part.selectable():
+            # The height of the page, which is asked for in vain for each letter of a key that is pasted, is not needed.
+            rest: str | None = part.keypress((size[0],), key)
+        else:
+            rest = super().keypress(size, key) if self._pile.selectable() else key
         if rest in FORWARD_KEYS:
             self._step(1)
         elif rest == "shift tab":
@@ -214,18 +220,29 @@ class Scroll(urwid.WidgetWrap):
         super().__init__(Lines(self._walker))
         self.refresh()
 
+    @property
+    def least_rows(self) -> int:
+        """Lines to be of use."""
+        return min(len(self._lines), LEAST_ROWS)
+
     def refresh(self) -> None:
         """Show the lines as they are now."""
         lines = list(self._give())
         if lines == self._lines:
             return
-        self._lines = lines
         at_end = not self._walker or self._walker.focus >= len(self._walker) - 1
         focus = self._walker.focus if self._walker else 0
-        self._walker[:] = [urwid.AttrMap(Selectable(urwid.Text(line)), None, "focus") for line in lines]
+        # A log grows at its end and loses lines at its start; to make all of them anew takes long.
+        gone = self._lines.index(lines[0]) if lines and lines[0] in self._lines else len(self._lines)
+        if self._lines[gone:] != lines[: len(self._lines) - gone]:
+            gone = len(self._lines)
+        new = lines[len(self._lines) - gone :]
+        self._lines = lines
+        del self._walker[:gone]
+        self._walker += [urwid.AttrMap(Selectable(urwid.Text(line)), None, "focus") for line in new]
         if self._walker:
             last = len(self._walker) - 1
-            self._walker.set_focus(last if self._follow and at_end else min(focus, last))
+            self._walker.set_focus(last if self._follow and at_end else min(max(focus - gone, 0), last))
 
 
 class Search(Dialog):

@@ -61,6 +61,7 @@ def timezones(country: str) -> tuple[Choice, ...]:
     return tuple(Choice(zone, zone) for zone in (*own, *rest))
 
 
+@cache
 def keyboards() -> tuple[Choice, ...]:
     """Give the keyboard layouts by name."""
     choices = (Choice(key, f"{name} ({key})") for key, name in LAYOUTS.items())
@@ -77,6 +78,7 @@ def default_keyboard(country: str) -> str:
     return country if country in _LAYOUT_OF_ITS_OWN else _LAYOUT_OF.get(country, "en-us")
 
 
+@cache
 def _zones_of(country: str) -> tuple[str, ...]:
     return tuple(zone for code, zone in _table("zone.tab", 0, 2) if code.lower() == country)
 

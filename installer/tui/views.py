@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, Literal
 
 from pydantic import ValidationError
 
 from hostlib import checks, inventory
 from hostlib.errors import UserError
-from hostlib.inventory import INSTALLED_TAG, Content, Inventory
+from hostlib.inventory import Content, Inventory, Neighbour
 from hostlib.sizes import MIB, render_size
 from installer.answers import LvmOptions
+from installer.answers.model import Pinning
 from installer.config import InstallConfig
 from installer.layout import plan_layout
 from installer.resolve import VG
+from installer.resolve_network import pinned_names
 from installer.tui.controller import Disk, Finding, Intent, Layout, Machine, Nic, Part
 from installer.tui.draft import Draft, to_tables
+from installer.tui.systems import NODE, system_of
 
 WORST_FIRST: Final = ("blocking", "warning", "ok")
 TYPES: Final = {
     "LVM2_member": "LVM",
-    "linux_raid_member": "RAID member",
+    "linux_raid_member": "RAID",
+    "ddf_raid_member": "RAID",
+    "isw_raid_member": "RAID",
     "crypto_LUKS": "encrypted (LUKS)",
     "zfs_member": "ZFS",
     "gpt": "partition table",
     "dos": "partition table",
 }
 """Types of libblkid by the names that people know."""
+MEMBERS: Final = frozenset(TYPES) - {"LVM2_member", "crypto_LUKS", "gpt", "dos"}
 TAIL: Final = 4
 """How many characters of the serial number confirm that a disk is erased."""
 NIC_NAMES: Final = ("ID_NET_NAME_MAC", "ID_PATH", "INTERFACE")
@@ -82,28 +89,38 @@ def view_contents(contents: Sequence[Content]) -> tuple[str, ...]:
 
 
 def _held(contents: Sequence[Content]) -> str:
-    if any(INSTALLED_TAG in content.vg_tags for content in contents):
-        return "Slipway node"
+    if system := system_of(contents):
+        return system
+    # The EFI system partition comes first and tells least.
+    contents = sorted(contents, key=lambda content: content.type == "vfat")
     names = [f"VG {content.vg}" for content in contents if content.vg]
+    # A part of something that spans disks: its name alone would look like a label.
+    names += [f"{TYPES[content.type]} {content.label}" for content in contents if content.type in MEMBERS]
     names += [content.label for content in contents if content.label]
     names += [
         TYPES.get(content.type, content.type) for content in contents if content.type not in {"gpt", "dos"}
     ]
-    return next(iter(names), TYPES["gpt"] if contents else "empty")
+    return next((name.strip() for name in names), TYPES["gpt"] if contents else "empty")
 
 
 def _content(content: Content) -> str:
     kind = TYPES.get(content.type, content.type)
-    if INSTALLED_TAG in content.vg_tags:
+    system = system_of([content])
+    if system == NODE:
         return f"{content.device}: a node installed by Slipway (volume group {content.vg})"
     name = f"volume group {content.vg}" if content.vg else content.label
-    return f"{content.device}: {kind}{f', {name}' if name else ''}"
+    return f"{content.device}: {kind}{f', {name}' if name else ''}{f' ({system})' if system else ''}"
 
 
 def view_nics(machine: Inventory) -> tuple[Nic, ...]:
     """Give the physical network cards."""
     physical = [nic for nic in machine.nics if nic.physical]
-    return tuple(_nic(machine, nic, physical) for nic in physical)
+    try:
+        pinned = pinned_names(Pinning(enabled=True), machine)
+    except UserError:
+        # The resolver says why when it is asked for.
+        pinned = {}
+    return tuple(replace(_nic(machine, nic, physical), pinned=pinned.get(nic.mac, "")) for nic in physical)
 
 
 def _nic(machine: Inventory, nic: inventory.Nic, physical: Sequence[inventory.Nic]) -> Nic:
@@ -119,7 +136,16 @@ def _nic(machine: Inventory, nic: inventory.Nic, physical: Sequence[inventory.Ni
         link=links.get(nic.link, "down"),
         addresses=nic.addresses,
         proposal=f"{lease.address} by {'DHCP' if lease.dhcp else 'the network'}" if lease else "",
+        switch=_switch(nic.neighbour),
+        port_note=nic.neighbour.port_description if nic.neighbour else "",
     )
+
+
+def _switch(neighbour: Neighbour | None) -> str:
+    if neighbour is None:
+        return ""
+    port = f"port {neighbour.port or neighbour.port_description}"
+    return f"{neighbour.system or neighbour.chassis} {port}"
 
 
 def nic_key(nic: inventory.Nic, physical: Sequence[inventory.Nic]) -> str:

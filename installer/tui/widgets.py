@@ -1,4 +1,4 @@
-"""The few widgets that urwid lacks: fields with an error line, choices, a table with a cursor row, drawn lines.
+"""The few widgets that urwid lacks: fields with an error line, choices, drawn lines.
 
 Those that show a field of the draft have `field`, its name, and `refresh`, which shows the controller's state again.
 """
@@ -13,12 +13,13 @@ import urwid
 
 from installer.tui.controller import Controller
 from installer.tui.draft import Value
+from installer.tui.scrolling import Size
 
 LABEL_COLUMNS: Final = 19
+CHOOSE: Final = "Enter or a letter: choose from a list"
 ACTIVATE: Final = frozenset({"enter", " "})
 Markup = Any
 """urwid's markup of a text: a str, a tuple of attribute and markup, or a list of these."""
-Size = tuple[int, ...]
 
 
 class Part(Protocol):
@@ -51,25 +52,6 @@ def framed(widget: urwid.Widget, title: str, glyphs: Glyphs) -> urwid.Widget:
     )
 
 
-class Lines(urwid.ListBox):
-    """A list of widgets that scrolls."""
-
-    def keypress(self, size: Size, key: str) -> str | None:
-        """Take the arrows, and the Page keys in our own way: urwid's fail after some changes of size."""
-        steps = {
-            "page up": 1 - size[1],
-            "page down": size[1] - 1,
-            "home": -len(self.body),
-            "end": len(self.body),
-        }
-        if key in steps and len(self.body):
-            place = self.focus_position + steps[key]
-            self.set_focus(min(max(place, 0), len(self.body) - 1))
-            return None
-        rest: str | None = super().keypress(size, key)
-        return rest
-
-
 class Drawn(urwid.Widget):
     """A text that depends on the width it has."""
 
@@ -79,10 +61,12 @@ class Drawn(urwid.Widget):
         """Take what gives the markup for a number of columns."""
         super().__init__()
         self._draw = draw
+        self._drawn: tuple[int, Markup] | None = None
 
     def refresh(self) -> None:
-        """Draw it again."""
-        self._invalidate()
+        """Draw it again if it has changed."""
+        if self._drawn and self._draw(self._drawn[0]) != self._drawn[1]:
+            self._invalidate()
 
     def rows(self, size: Size, focus: bool = False) -> int:  # noqa: FBT001, FBT002, ARG002 - urwid's signature
         """Give the number of lines."""
@@ -93,7 +77,8 @@ class Drawn(urwid.Widget):
         return urwid.CompositeCanvas(self._text(size).render((size[0],)))
 
     def _text(self, size: Size) -> urwid.Text:
-        return urwid.Text(self._draw(size[0]))
+        self._drawn = (size[0], self._draw(size[0]))
+        return urwid.Text(self._drawn[1])
 
 
 class Live(urwid.WidgetWrap):
@@ -102,12 +87,15 @@ class Live(urwid.WidgetWrap):
     def __init__(self, give: Callable[[], Markup]) -> None:
         """Take what gives the markup now."""
         self._give = give
-        self._text = urwid.Text(give())
+        self._shown = give()
+        self._text = urwid.Text(self._shown)
         super().__init__(self._text)
 
     def refresh(self) -> None:
         """Show the text as it is now."""
-        self._text.set_text(self._give())
+        if (now := self._give()) != self._shown:
+            self._shown = now
+            self._text.set_text(now)
 
 
 class Button(urwid.WidgetWrap):
@@ -162,6 +150,8 @@ class _Labelled(urwid.WidgetWrap):
     def refresh(self) -> None:
         """Show what the draft holds and what is wrong with it."""
         problem = self.controller.shown_problems([self.field]).get(self.field, "")
+        if problem == self._problem.text:
+            return
         line = urwid.Padding(self._problem, left=2)
         self._problem.set_text(("error", problem))
         row = (self._row, self._pile.options("pack"))
@@ -212,6 +202,14 @@ class Field(_Labelled):
             self._edit.set_edit_pos(len(self._edit.edit_text))
         super().refresh()
 
+    def keypress(self, size: Size, key: str) -> str | None:
+        """Take a letter on a short way: a key that is pasted has hundreds of them."""
+        if self._edit.valid_char(key):
+            self._edit.keypress((size[0],), key)
+            return None
+        rest: str | None = super().keypress(size, key)
+        return rest
+
     def _enter(self, *_: object) -> None:
         if self._edit.edit_text != self.value:
             self.controller.set(self.field, self._edit.edit_text)
@@ -231,8 +229,9 @@ class Switch(_Labelled):
 
     def refresh(self) -> None:
         """Show what the draft holds."""
-        marks = (f"({'*' if value == self.value else ' '}) {name}" for value, name in self._values)
-        self._text.set_text("  ".join(marks))
+        marks = "  ".join(f"({'*' if value == self.value else ' '}) {name}" for value, name in self._values)
+        if marks != self._text.text:
+            self._text.set_text(marks)
         super().refresh()
 
     def keypress(self, _size: Size, key: str) -> str | None:
@@ -261,9 +260,11 @@ class Pick(_Labelled):
 
     def refresh(self) -> None:
         """Show what the draft holds."""
-        labels = {choice.key: choice.label for choice in self.controller.choices(self.field)}
         value = str(self.value)
-        self._text.set_text(labels.get(value, value) or ("hint", "Enter or a letter: choose from a list"))
+        choices = self.controller.choices(self.field)
+        label = next((choice.label for choice in choices if choice.key == value), value)
+        if (label or CHOOSE) != self._text.text:
+            self._text.set_text(label or ("hint", CHOOSE))
         super().refresh()
 
     def keypress(self, _size: Size, key: str) -> str | None:
@@ -287,101 +288,3 @@ class Selectable(urwid.WidgetWrap):
     def keypress(self, _size: Size, key: str) -> str | None:
         """Take none."""
         return key
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of a table."""
-
-    title: str
-    width: int = 0
-    """0: what is left; a text that is too long loses its middle, for its end may be what tells it apart."""
-    least: int = 0
-    """It is left out where the table has fewer columns of characters."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A line of a table."""
-
-    key: str
-    cells: tuple[str, ...]
-    selectable: bool = True
-    """False: the cursor goes over it, but it cannot be chosen."""
-
-
-class Table(urwid.WidgetWrap):
-    """Rows with a cursor. Enter or the space bar chooses the row below it, which is marked `(*)`.
-
-    A box widget: give it a share of the page.
-    """
-
-    def __init__(
-        self,
-        columns: Sequence[Column],
-        give: Callable[[], tuple[Sequence[Row], str]],
-        choose: Callable[[str], None],
-        *,
-        field: str = "",
-    ) -> None:
-        """Take the columns, what gives the rows and the chosen key, and what is done with the one that is chosen."""
-        self.field = field
-        self._columns = columns
-        self._give = give
-        self._choose = choose
-        self._rows: list[Row] = []
-        self._walker = urwid.SimpleFocusListWalker([])
-        header = urwid.AttrMap(self._line("", [column.title for column in columns]), "table head")
-        super().__init__(urwid.Frame(Lines(self._walker), header=header))
-        self.refresh()
-
-    @property
-    def row(self) -> Row | None:
-        """The row with the cursor."""
-        return self._rows[self._walker.focus] if self._rows else None
-
-    def refresh(self) -> None:
-        """Show the rows as they are now; the cursor stays on its row."""
-        before = self.row
-        rows, chosen = self._give()
-        self._rows = list(rows)
-        lines = []
-        for row in rows:
-            mark = ("(*)" if row.key == chosen else "( )") if row.selectable else " - "
-            line = Selectable(self._line(mark, row.cells))
-            lines.append(urwid.AttrMap(line, None if row.selectable else "dim", "focus"))
-        self._walker[:] = lines
-        keys = [row.key for row in rows]
-        wanted = before.key if before and before.key in keys else chosen
-        if rows:
-            self._walker.set_focus(keys.index(wanted) if wanted in keys else 0)
-
-    def keypress(self, size: Size, key: str) -> str | None:
-        """Take the arrows while there are rows, and what chooses one."""
-        if key in ACTIVATE and (row := self.row):
-            if row.selectable:
-                self._choose(row.key)
-            return None if key == " " or not row.selectable else key
-        rest: str | None = super().keypress(size, key)
-        return rest
-
-    def _line(self, mark: str, cells: Sequence[str]) -> Drawn:
-        return Drawn(lambda columns: self._render(mark, cells, columns))
-
-    def _render(self, mark: str, cells: Sequence[str], columns: int) -> str:
-        shown = [
-            (column, cell)
-            for column, cell in zip(self._columns, cells, strict=True)
-            if columns >= column.least
-        ]
-        rest = columns - 3 - sum(column.width + 1 for column, _ in shown)
-        texts = (shorten(cell, column.width or rest) for column, cell in shown)
-        return f"{mark:<3} {' '.join(texts)}"
-
-
-def shorten(text: str, columns: int) -> str:
-    """Give a text with exactly so many columns; where it is too long, its middle is left out."""
-    if len(text) <= columns:
-        return f"{text:<{columns}}"
-    end = (columns - 2) * 2 // 3
-    return f"{text[: columns - 2 - end]}..{text[len(text) - end :]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from dataclasses import asdict, replace
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Any, Literal
 import pytest
 
 from installer.answers import parse_answers
+from installer.cli import main
 from installer.progress import Event
 from installer.resolve import resolve
 from installer.tui.check import RIGHT, problems_of, resolve_draft
@@ -50,6 +52,24 @@ def test_the_saved_answer_file_leads_to_the_same_installation(filesystem: Litera
     without = {"root_password", "root_password_hash"}
     assert saved.model_dump(exclude=without) == shown.model_dump(exclude=without)
     assert warnings == []
+
+
+@pytest.mark.parametrize("path", sorted(MACHINES.glob("*.json")), ids=lambda path: path.stem)
+def test_validate_has_nothing_against_the_saved_answer_file(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inventory = machine(path.stem)
+    disk = next(disk.path for disk in view_disks(inventory) if disk.selectable)
+    saved = tmp_path / "answer.toml"
+    for nic in view_nics(inventory):
+        draft = replace(GOOD, disk=disk, hdsize="", swapsize="", nic=nic.key)
+        saved.write_text(render_answer(draft, password_hash=HASH))
+        status = main(["validate", str(saved), "--inventory", str(path)])
+        out, err = capsys.readouterr()
+        network = json.loads(out)["network"]
+        assert (status, err) == (0, "")
+        assert (network["mac"], network["nic"]) == (nic.mac, nic.pinned)
+        assert json.loads(out)["target"]["path"] == disk
 
 
 def test_no_saved_file_and_no_repr_holds_the_password() -> None:

@@ -10,15 +10,15 @@ import pytest
 
 from hostlib.errors import CommandError, Problem, StepError, UserError
 from hostlib.http import Request, Response
-from hostlib.inventory import Content, Inventory
+from hostlib.inventory import Content, Inventory, Neighbour
 from installer.answers import parse_answers
 from installer.live_prepare import Prepared
 from installer.progress import Event, Sink
 from installer.resolve import resolve
-from installer.tui import live_controller, sticks
+from installer.tui import live_controller, sticks, views
 from installer.tui.controller import State
 from installer.tui.draft import Draft
-from installer.tui.live_controller import LiveController
+from installer.tui.live_controller import LOG_BYTES, LOOK_SECONDS, LiveController
 from installer.volumes import Answer
 from tests.tui.harness import machine
 from tests.tui.test_draft import GOOD, HASH, KEY
@@ -77,7 +77,13 @@ class Live(LiveController):
 
     def __init__(self, runner: FakeRunner, log: Path) -> None:
         self.waiting: list[Callable[[], None]] = []
-        super().__init__(runner, spawn=self.waiting.append, log=log)
+        self.seconds = 1000.0
+        super().__init__(runner, spawn=self.waiting.append, clock=lambda: self.seconds, log=log)
+
+    def pass_time(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.tick()
+        self.work()
 
     def work(self) -> None:
         while self.waiting:
@@ -95,7 +101,7 @@ def runner() -> FakeRunner:
 @pytest.fixture
 def live(runner: FakeRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Live:
     monkeypatch.setattr(live_controller, "read_inventory", lambda _: WITH_STICK)
-    monkeypatch.setattr(live_controller, "wait_for_leases", lambda _runner, inventory, _say: inventory)
+    monkeypatch.setattr(live_controller, "read_network", lambda: (WITH_STICK.nics, WITH_STICK.leases))
     monkeypatch.setattr(live_controller, "apply_resolver", lambda _: None)
     monkeypatch.setattr(live_controller, "Session", FakeSession)
     monkeypatch.setattr(FakeSession, "told", [])
@@ -170,16 +176,84 @@ def test_a_machine_that_cannot_be_read_blocks(live: Live, monkeypatch: pytest.Mo
 def test_a_late_lease_changes_only_what_nobody_has_seen(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     without = WITH_STICK.model_copy(update={"leases": ()})
     monkeypatch.setattr(live_controller, "read_inventory", lambda _: without)
-    monkeypatch.setattr(live_controller, "wait_for_leases", lambda _runner, _inventory, _say: WITH_STICK)
     live.enter(Draft(gateway="192.0.2.9", dns=""))
     live.leave(["gateway", "dns"])
     live.rescan()
     live.work()
+    assert (live.draft.cidr, live.draft.gateway) == ("", "192.0.2.9")
+    live.pass_time(LOOK_SECONDS)
     assert (live.draft.cidr, live.draft.gateway, live.draft.dns) == (
         "192.0.2.41/24",
         "192.0.2.9",
         "192.0.2.53",
     )
+
+
+def test_a_cable_and_a_switch_show_by_themselves(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+    changed = WITH_STICK.nics[1].model_copy(
+        update={"link": True, "neighbour": Neighbour(system="sw2", port="3", port_description="u12")}
+    )
+
+    def read_network() -> object:
+        looks.append(live.seconds)
+        return (WITH_STICK.nics[0], changed, *WITH_STICK.nics[2:]), WITH_STICK.leases
+
+    monkeypatch.setattr(live_controller, "read_network", read_network)
+    before = live.draft
+    live.pass_time(LOOK_SECONDS - 1)
+    assert looks == []
+    live.pass_time(1)
+    live.pass_time(1)
+    nic = live.nics()[1]
+    assert (looks, nic.link, nic.switch, nic.port_note) == (
+        [1000.0 + LOOK_SECONDS],
+        "link",
+        "sw2 port 3",
+        "u12",
+    )
+    assert (live.draft, live.disks()) == (before, views.view_disks(WITH_STICK))
+
+
+def test_a_look_at_the_network_fills_no_field_that_has_just_been_emptied(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live.set("nic", "ID_NET_NAME_MAC=enxb026289a1040")
+    live.set("cidr", "")
+    monkeypatch.setattr(live_controller, "read_network", lambda: (WITH_STICK.nics[:2], WITH_STICK.leases))
+    live.pass_time(LOOK_SECONDS)
+    assert (len(live.nics()), live.draft.cidr, live.draft.gateway) == (2, "", "192.0.2.1")
+    other = WITH_STICK.leases[0].model_copy(update={"address": "192.0.2.77/24"})
+    monkeypatch.setattr(live_controller, "read_network", lambda: (WITH_STICK.nics, (other,)))
+    live.pass_time(LOOK_SECONDS)
+    assert live.draft.cidr == "192.0.2.77/24"
+
+
+def test_the_network_is_not_looked_at_twice_at_once_nor_while_it_installs(live: Live) -> None:
+    live.seconds += LOOK_SECONDS
+    live.tick()
+    live.tick()
+    assert len(live.waiting) == 1
+    live.work()
+    live.start_install()
+    live.work()
+    live.seconds += LOOK_SECONDS
+    live.tick()
+    assert live.waiting == []
+
+
+def test_a_network_that_cannot_be_read_stays_as_it_was(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> object:
+        raise OSError(5, "no netlink")
+
+    before = live.nics()
+    with monkeypatch.context() as patch:
+        patch.setattr(live_controller, "read_network", fail)
+        live.pass_time(LOOK_SECONDS)
+    assert live.nics() == before
+    monkeypatch.setattr(live_controller, "read_network", lambda: ((), ()))
+    live.pass_time(LOOK_SECONDS)
+    assert live.nics() == ()
 
 
 def test_a_keyboard_layout_is_used_at_once(live: Live, runner: FakeRunner) -> None:
@@ -227,6 +301,9 @@ def test_the_log(live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert live.log() == [f"{tmp_path / 'install.log'}: No such file or directory"]
     (tmp_path / "install.log").write_text("one\ntwo\n")
     assert live.log() == ["one", "two"]
+    (tmp_path / "install.log").write_text(f"{'x' * LOG_BYTES}\nlast\n")
+    assert live.log() == ["last"]
+    (tmp_path / "install.log").write_text("one\ntwo\n")
     live.save_log(DEVICE)
     live.work()
     assert (tmp_path / "stick/slipway-install.log").read_text() == "one\ntwo\n"

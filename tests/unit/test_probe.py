@@ -127,6 +127,7 @@ def block_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Devic
     devices = [Device(DISK, sysfs), Device(PV, sysfs / "sdd3")]
     monkeypatch.setattr(probe, "read_devices", lambda name: devices if name == "block" else [])
     monkeypatch.setattr(probe, "read_netlink", lambda: Netlink((), {}, ()))
+    monkeypatch.setattr(probe, "read_neighbours", dict)
     return devices
 
 

@@ -58,8 +58,14 @@ def test_only_the_screens_import_urwid() -> None:
     assert [user for user in users if not user.startswith(("installer/tui/", "agent/screen"))] == []
 
 
-SCREENS = ("installer/tui/screens/", "installer/tui/page", "installer/tui/widgets")
-SHOWN = {"installer.tui.controller", "installer.tui.draft", "installer.tui.page", "installer.tui.widgets"}
+SCREENS = (
+    "installer/tui/screens/",
+    "installer/tui/page",
+    "installer/tui/scrolling",
+    "installer/tui/table",
+    "installer/tui/widgets",
+)
+SHOWN = {f"installer.tui.{name}" for name in ("controller", "draft", "page", "scrolling", "table", "widgets")}
 
 
 @pytest.mark.parametrize("path", [p for p in SOURCES if name_of(p).startswith(SCREENS)], ids=name_of)
@@ -76,7 +82,10 @@ def test_what_the_screens_show_is_made_without_urwid() -> None:
         for path in (PROJECT / "installer/tui").glob("*.py")
         if any(name.split(".")[0] == "urwid" for name in imports_of(path))
     }
-    assert users == {f"installer/tui/{name}.py" for name in ("app", "consoles", "loop", "page", "widgets")}
+    assert users == {
+        f"installer/tui/{name}.py"
+        for name in ("app", "consoles", "loop", "page", "scrolling", "table", "widgets")
+    }
 
 
 @pytest.mark.parametrize("path", [p for p in SOURCES if name_of(p).startswith(PURE)], ids=name_of)

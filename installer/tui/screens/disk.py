@@ -9,7 +9,8 @@ from installer.tui.draft import SIZES
 from installer.tui.page import Item, Screen
 from installer.tui.screens.sizes import layout_bar, render_legend, sizes_dialog
 from installer.tui.screens.welcome import MARKS
-from installer.tui.widgets import Button, Column, Drawn, Live, Markup, Row, Table
+from installer.tui.table import Column, Row, Table
+from installer.tui.widgets import Button, Drawn, Live, Markup
 
 
 class TargetDisk(Screen):

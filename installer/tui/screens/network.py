@@ -8,7 +8,8 @@ import urwid
 
 from installer.tui.controller import Nic
 from installer.tui.page import Item, Screen
-from installer.tui.widgets import Column, Field, Live, Markup, Row, Switch, Table
+from installer.tui.table import Column, Row, Table
+from installer.tui.widgets import Field, Live, Markup, Switch
 
 
 class Network(Screen):
@@ -19,8 +20,9 @@ class Network(Screen):
     help = (
         "Choose the card that the node is reached by: move with the arrows, choose with Enter. The fields below are filled "
         "with what DHCP gave on that card, and can be changed; the node keeps them as fixed settings. The name must be "
-        "fully qualified, such as node1.example.test. Pinned names keep nic0, nic1 and so on with the cards' MAC "
-        "addresses, whatever slot they are in."
+        "fully qualified, such as node1.example.test. The line below the table tells the switch and port of a card as soon "
+        "as the switch has told them by LLDP. Pinned names keep nic0, nic1 and so on with the cards' MAC addresses, "
+        "whatever slot they are in; the table shows which card gets which."
     )
 
     def items(self) -> Sequence[Item]:
@@ -32,6 +34,7 @@ class Network(Screen):
             Column("Speed", 12),
             Column("Driver", 12),
             Column("Address", 24, least=110),
+            Column("Switch", 28, least=125),
         ]
         self._table = Table(columns, self._rows, self._choose, field="nic")
         pinning = [(False, "as the kernel gives them"), (True, "pinned to MAC addresses")]
@@ -48,7 +51,10 @@ class Network(Screen):
         self.controller.set("nic", key)
 
     def _rows(self) -> tuple[list[Row], str]:
-        return [Row(nic.key, _cells(nic)) for nic in self.controller.nics()], self.controller.draft.nic
+        draft = self.controller.draft
+        return [
+            Row(nic.key, _cells(nic, pinned=draft.pin_names)) for nic in self.controller.nics()
+        ], draft.nic
 
     def _details(self) -> Markup:
         if problem := self.controller.shown_problems(["nic"]).get("nic"):
@@ -58,8 +64,11 @@ class Network(Screen):
         if row is None:
             return ("warning", "There is no network card.")
         nic = nics[row.key]
-        return ("hint", f"{nic.name}: {nic.proposal or 'no address by DHCP'}")
+        note = f" ({nic.port_note})" if nic.port_note else ""
+        switch = f"; switch: {nic.switch}{note}" if nic.switch else ""
+        return ("hint", f"{nic.name}: {nic.proposal or 'no address by DHCP'}{switch}")
 
 
-def _cells(nic: Nic) -> tuple[str, ...]:
-    return (nic.name, nic.mac, nic.link, nic.speed, nic.driver, ", ".join(nic.addresses))
+def _cells(nic: Nic, *, pinned: bool) -> tuple[str, ...]:
+    name = f"{nic.name} -> {nic.pinned}" if pinned and nic.pinned else nic.name
+    return (name, nic.mac, nic.link, nic.speed, nic.driver, ", ".join(nic.addresses), nic.switch)
