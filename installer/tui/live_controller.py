@@ -21,6 +21,7 @@ from installer.answers.urls import check_url
 from installer.config import InstallConfig
 from installer.leases import apply_resolver, wait_for_leases
 from installer.live_session import Session
+from installer.live_ssh import LiveSsh, addresses_of
 from installer.tui.base import BaseController, Spawn, in_thread
 from installer.tui.check import SOURCE
 from installer.tui.controller import Choice
@@ -33,14 +34,23 @@ LOG_BYTES: Final = 128 * KIB
 """How much of the log's end is shown."""
 KEYS_LIMIT_BYTES: Final = 64 * KIB
 SCREEN: Final = "/dev/tty1"
+SWITCH_SECONDS: Final = 10
 
 
 class LiveController(BaseController):
     """A controller over this machine."""
 
-    def __init__(self, runner: Runner, *, spawn: Spawn = in_thread, log: Path = INSTALL_LOG) -> None:
-        """Take the door for subprocesses, and the log that is shown."""
+    def __init__(
+        self,
+        runner: Runner,
+        *,
+        spawn: Spawn = in_thread,
+        log: Path = INSTALL_LOG,
+        ssh: LiveSsh | None = None,
+    ) -> None:
+        """Take the door for subprocesses, the log that is shown, and the live system's ssh where it is on."""
         super().__init__(spawn)
+        self._ssh = ssh
         self._runner = runner
         self._log_path = log
         self.version = read_release().version
@@ -84,8 +94,9 @@ class LiveController(BaseController):
             moving=False,
             watch=[self.installation.take],
         )
+        secrets = {draft.password} | (self._ssh.secrets if self._ssh else set())
         try:
-            prepared = session.prepare(Answer(render_tables(to_tables(draft)), SOURCE), {draft.password})
+            prepared = session.prepare(Answer(render_tables(to_tables(draft)), SOURCE), secrets)
             check_same_disk(_disk_at(inventory, draft.disk), _disk_at(prepared.inventory, draft.disk))
             self.installation.begin()
             session.install(prepared)
@@ -164,13 +175,18 @@ class LiveController(BaseController):
 
         self._begin("fetch-key", "fetching ...", fetch)
 
-    def shell_hint(self) -> str:
-        """Give how to get a shell."""
-        return (
-            "On the screen: Alt+F2, and Alt+F1 back to this.\n"
-            "On a serial console: leave the installer with F10. What has been entered is lost then; a running "
-            "installation cannot be left."
-        )
+    def show_shell(self) -> None:
+        """Begin to show the second virtual terminal."""
+        self._begin("shell", "", self._show_shell)
+
+    def _show_shell(self) -> str:
+        self._runner.run(["chvt", "2"], timeout_seconds=SWITCH_SECONDS)
+        return "The second screen is shown."
+
+    def remote(self) -> Sequence[tuple[str, str]]:
+        """Give how to log in by ssh, at all addresses that were read."""
+        nics = self._inventory.nics if self._inventory else ()
+        return self._ssh.rows(addresses_of(nics)) if self._ssh else ()
 
 
 def check_same_disk(seen: Disk, now: Disk) -> None:
