@@ -13,6 +13,8 @@ RUN: Final = Path("/run/slipway")
 """State of the live system: log, events, the lock that keeps two installations apart."""
 INSTALL_LOG: Final = RUN / "install.log"
 EVENTS: Final = RUN / "events.jsonl"
+TUI_SOCKET: Final = RUN / "tui.socket"
+"""Where terminals join the installer of the live system."""
 TARGET: Final = RUN / "target"
 """Where the installer mounts the new root."""
 

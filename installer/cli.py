@@ -212,12 +212,13 @@ def _demo(options: argparse.Namespace) -> int:
     # Imported here: other verbs do without urwid.
     from installer.tui.demo import DemoController  # noqa: PLC0415
     from installer.tui.loop import run_here  # noqa: PLC0415
+    from installer.tui.place import DEMO  # noqa: PLC0415
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UserError(Problem("tui", "this is no terminal", "start it in one"))
     controller = DemoController(_read_machine(options.demo), fail_at=options.demo_fail)
     controller.rescan()
-    run_here(controller, ascii_only=options.ascii)
+    run_here(controller, ascii_only=options.ascii, place=DEMO)
     return ExitStatus.DONE
 
 

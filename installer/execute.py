@@ -132,6 +132,23 @@ def unmount_leftovers(runner: Runner) -> None:
         unmount_target(Context(runner=runner, warn=LOG.warning))
 
 
+def check_alone() -> None:
+    """Raise CheckBlocksError while an installation runs, or the live system installs unattended."""
+    with _lock(RUN / "unattended.lock"), _lock(RUN / "install.lock"):
+        pass
+
+
+@contextlib.contextmanager
+def unattended() -> Iterator[None]:
+    """Have `check_alone` refuse while this lasts. It is no obstacle to an unattended installation itself."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(_lock(RUN / "unattended.lock"))
+        except (CheckBlocksError, OSError) as error:
+            LOG.warning("%s", error)
+        yield
+
+
 @contextlib.contextmanager
 def _lock(path: Path) -> Iterator[None]:
     """Keep two installations apart. The kernel gives the lock back when the process ends, however it ends."""

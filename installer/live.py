@@ -18,10 +18,12 @@ from hostlib.release import read_release
 from hostlib.run import Runner, SystemRunner
 from installer.discovery.find import find_answer
 from installer.discovery.search import Search, parse_search
-from installer.execute import log_file
+from installer.execute import check_alone, log_file, unattended
+from installer.leases import wait_for_leases
 from installer.live_consoles import SCREEN, Consoles, open_consoles, parse_consoles
 from installer.live_prepare import Say, node_problem
 from installer.live_session import Session
+from installer.live_ssh import LiveSsh, parse_ssh
 from installer.live_text import (
     render_failure,
     render_intent,
@@ -29,11 +31,14 @@ from installer.live_text import (
     render_welcome,
 )
 from installer.redaction import collect_secrets
+from installer.tui.join import join
 from installer.volumes import Answer, read_answer
 
 LOG = logging.getLogger("slipway.live")
 COUNTDOWN_SECONDS: Final = 10
 FAILURE_SECONDS: Final = 30
+SSH_SECONDS: Final = 20
+"""What starting ssh may take where a person waits for it."""
 MODES: Final = ("", "auto", "tui", "inventory", "rescue")
 
 
@@ -72,29 +77,38 @@ def run_auto() -> int:
 def run_tui(*, ascii_only: bool = False) -> int:
     """Let a person install on this terminal; give the exit status.
 
-    Where there is no terminal, it tells what this machine is and how to install.
+    It joins an installer that is running already. Where there is no terminal, it tells what this machine is and how
+    to install. Raises SlipwayError.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         sys.stdout.write(render_welcome(read_inventory(SystemRunner()), read_release().version))
         return ExitStatus.DONE
+    status = join(ascii_only=ascii_only)
+    if status is not None:
+        return status
     from installer.tui.live_controller import LiveController  # noqa: PLC0415 - urwid is for this alone
     from installer.tui.loop import run_here  # noqa: PLC0415
 
     with log_file(INSTALL_LOG):
+        check_alone()
         controller = LiveController(SystemRunner())
         controller.rescan()
         run_here(controller, ascii_only=ascii_only)
     return ExitStatus.STEP_FAILED if controller.state == "failed" else ExitStatus.DONE
 
 
-def run_screens(runner: Runner, names: Sequence[str]) -> None:
-    """Let a person install on the consoles with these names, until one of them leaves the installer."""
+def run_screens(runner: Runner, names: Sequence[str], ssh: LiveSsh | None, lent: set[str]) -> None:
+    """Let a person install on the consoles with these names, until one of them leaves the installer.
+
+    `lent` gets the names of those that have a shell of their own then.
+    """
     from installer.tui.consoles import run_consoles  # noqa: PLC0415 - urwid is for this alone
     from installer.tui.live_controller import LiveController  # noqa: PLC0415
+    from installer.tui.shells import Shells  # noqa: PLC0415
 
-    controller = LiveController(runner)
+    controller = LiveController(runner, ssh=ssh)
     controller.rescan()
-    run_consoles(controller, names)
+    run_consoles(controller, names, Shells(runner, lent))
 
 
 def _run_in_terminal(find: Callable[[Runner, Say], tuple[Answer, set[str]]]) -> int:
@@ -102,6 +116,7 @@ def _run_in_terminal(find: Callable[[Runner, Say], tuple[Answer, set[str]]]) -> 
     session = Session(runner, _print, moving=sys.stdout.isatty())
     with log_file(INSTALL_LOG):
         try:
+            check_alone()
             answer, secrets = find(runner, session.warn)
             prepared = session.prepare(answer, secrets)
             fingerprint = session.install(prepared)
@@ -158,6 +173,7 @@ class Live:
         self._mode = parameters.get("mode", "")
         self._parameters = parameters
         self._session = Session(runner, consoles.say, moving=True)
+        self._ssh: LiveSsh | None = None
 
     def run(self) -> int:
         """Do it; give the exit status. An error is shown on the consoles, with a way to a shell."""
@@ -170,13 +186,18 @@ class Live:
             return self._fail(f"a bug in the installer: {type(error).__name__}: {error}", ExitStatus.BUG)
 
     def _run(self) -> int:
+        if parse_ssh(self._parameters):
+            self._ssh = LiveSsh(self._runner)
+            self._ssh.begin()
         if self._mode not in MODES:
             known = ", ".join(mode for mode in MODES if mode)
             raise UserError(Problem("slipway.mode", f"{self._mode!r} is unknown", f"use one of {known}"))
         if self._mode == "rescue":
+            self._tell_ssh()
             return self._give_shells()
         if self._mode == "inventory":
             self._consoles.say(f"\n{render_inventory(read_inventory(self._runner))}\n")
+            self._tell_ssh()
             return self._give_shells()
         if self._mode == "tui":
             return self._show_person()
@@ -187,10 +208,19 @@ class Live:
         answer = find_answer(search, self._runner, say=self._consoles.say, warn=self._session.warn)
         if answer is None:
             return self._show_person()
+        with unattended():
+            if self._install_from(answer, secrets_of(search) | (self._ssh.secrets if self._ssh else set())):
+                return ExitStatus.DONE
+        return self._show_person()
+
+    def _install_from(self, answer: Answer, secrets: set[str]) -> bool:
+        """Install; give False when a key has stopped it."""
         self._consoles.say(f"\n{answer.source} was found; reading this machine.\n")
-        prepared = self._session.prepare(answer, secrets_of(search))
+        prepared = self._session.prepare(answer, secrets)
         config = prepared.config
         self._consoles.say(render_intent(config, answer.source))
+        if self._ssh:
+            self._consoles.say(self._ssh.render(prepared.inventory.nics))
         if prepared.holds_node and self._mode != "auto" and config.on_existing != "wipe":
             # A machine that starts from the network first would come back to this for good.
             self._session.reboot_on_error = False
@@ -199,21 +229,34 @@ class Live:
         if self._consoles.countdown(COUNTDOWN_SECONDS, text):
             LOG.info("stopped by a key")
             self._consoles.say("Stopped. Nothing has been changed.\n")
-            return self._show_person()
+            return False
         fingerprint = self._session.install(prepared)
         self._session.close()
         self._consoles.say(render_success(config, fingerprint, restarts=True))
         self._leave(config.reboot_mode)
-        return ExitStatus.DONE
+        return True
 
     def _show_person(self) -> int:
         names = [SCREEN, *self._consoles.serial]
+        lent: set[str] = set()
         self._consoles.close()
         try:
-            run_screens(self._runner, names)
+            run_screens(self._runner, names, self._ssh, lent)
         finally:
-            self._start_shells(names)
+            # A shell that a console has got from the screens stays, and is followed by this one.
+            self._start_shells([name for name in names if name not in lent])
         return ExitStatus.DONE
+
+    def _tell_ssh(self) -> None:
+        """Tell how to log in over the network, once there is an address; for when nothing else is waited for."""
+        if self._ssh is None:
+            return
+        try:
+            inventory = wait_for_leases(self._runner, read_inventory(self._runner), self._consoles.say)
+            self._ssh.wait(SSH_SECONDS)
+            self._consoles.say(self._ssh.render(inventory.nics))
+        except (SlipwayError, OSError, ValueError) as error:
+            LOG.warning("how to log in by ssh cannot be told: %s", error)
 
     def _fail(self, reason: str, status: ExitStatus) -> int:
         log = (read_if_there(INSTALL_LOG) or "").splitlines()
@@ -228,6 +271,7 @@ class Live:
             if not self._consoles.countdown(FAILURE_SECONDS, text):
                 self._leave("reboot")
                 return status
+        self._tell_ssh()
         # The screen keeps the message; its second virtual terminal always has a shell.
         self._start_shells(self._consoles.serial)
         return status

@@ -104,6 +104,9 @@ def open_console(name: str, dev: Path = Path("/dev")) -> Console | None:
     keys[1] |= termios.OPOST | termios.ONLCR
     keys[2] |= termios.CLOCAL | termios.CREAD
     keys[3] &= ~(termios.ICANON | termios.ECHO | termios.ISIG | termios.IEXTEN)
+    # Ctrl-S is a key like any other, and each key is given at once.
+    keys[6][termios.VSTART] = keys[6][termios.VSTOP] = b"\0"
+    keys[6][termios.VMIN], keys[6][termios.VTIME] = 1, 0
     with contextlib.suppress(termios.error):
         termios.tcsetattr(descriptor, termios.TCSANOW, keys)
     return console

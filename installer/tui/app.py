@@ -12,6 +12,7 @@ import urwid
 from installer.tui.controller import Controller, State
 from installer.tui.flow import Flow, Stop
 from installer.tui.page import Dialog, Screen, Scroll, text_dialog
+from installer.tui.place import GUEST_RUNNING, OWN, Place
 from installer.tui.screens.disk import TargetDisk
 from installer.tui.screens.end import Done, Failure
 from installer.tui.screens.locale import Locale
@@ -82,13 +83,25 @@ class App(urwid.WidgetWrap):
     """All that one console shows. Several share a controller and a flow, so that they show one installation."""
 
     def __init__(
-        self, controller: Controller, flow: Flow[ScreenClass], leave: Callable[[], None], *, ascii_only: bool
+        self,
+        controller: Controller,
+        flow: Flow[ScreenClass],
+        leave: Callable[[], None],
+        *,
+        ascii_only: bool,
+        place: Place = OWN,
+        shell: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take what is done when a person leaves; `ascii_only` is for terminals without lines and blocks."""
+        """Take what is done when a person leaves, and when one asks for the shell that `place` offers.
+
+        `ascii_only` is for terminals without lines and blocks.
+        """
         self.glyphs = ASCII if ascii_only else LINES
         self._controller = controller
         self._flow = flow
         self._leave = leave
+        self._place = place
+        self._to_shell = shell
         self._dialogs: list[Dialog] = []
         self._stale = False
         self._body = urwid.WidgetPlaceholder(urwid.SolidFill(" "))
@@ -229,7 +242,15 @@ class App(urwid.WidgetWrap):
         self.open(text_dialog(self, self.screen.title, self.screen.help))
 
     def _shell(self) -> None:
-        self.open(text_dialog(self, "Shell", self._controller.shell_hint()))
+        job = self._controller.job("shell")
+        trouble = f"\n\n{job.text}" if job.state == "failed" else ""
+        button = [Button(self._place.shell_button, self._go_to_shell)] if self._place.shell_button else []
+        buttons = *button, Button("Close", self.close)
+        self.open(text_dialog(self, "Shell", f"{self._place.shell_text}{trouble}", *buttons))
+
+    def _go_to_shell(self) -> None:
+        self.close()
+        self._to_shell()
 
     def _log(self) -> None:
         lines = Scroll(self._controller.log, end=True)
@@ -237,12 +258,16 @@ class App(urwid.WidgetWrap):
         self.open(Dialog(self, "Log", [(1, lines), urwid.Divider(), close], columns=120, lines=40))
 
     def _ask_to_leave(self) -> None:
-        if self._controller.state in {State.CONFIRMED, State.INSTALLING}:
+        state = self._controller.state
+        running = state in {State.CONFIRMED, State.INSTALLING}
+        if running and not self._place.guest:
             text = "The installation is running. It cannot be left: the disk would hold half a node."
             self.open(text_dialog(self, "Leave the installer?", text))
             return
-        text = "What has been entered is lost. Nothing is written to a disk by leaving."
-        if self._controller.state is State.DONE:
+        text = GUEST_RUNNING if running else self._place.leaving
+        if state is State.DONE:
             text = "The node is installed. The machine is not restarted when you leave."
+            if self._place.guest:
+                text = "The node is installed. The other terminals go on, and so does a countdown to the restart."
         buttons = Button("Stay", self.close), Button("Leave", self._leave)
         self.open(text_dialog(self, "Leave the installer?", text, *buttons))

@@ -234,6 +234,10 @@ class BaseController:
         }
         return lists[field]()
 
+    def remote(self) -> Sequence[tuple[str, str]]:
+        """Give how to log in over the network: not at all."""
+        return ()
+
     # The installation.
 
     def intent(self) -> Intent | None:

@@ -180,7 +180,7 @@ class Job:
     """What is being done, was done, or went wrong and what to do."""
 
 
-JobName = Literal["fetch-key", "keyboard", "reboot", "save-answer", "save-log"]
+JobName = Literal["fetch-key", "keyboard", "reboot", "save-answer", "save-log", "shell"]
 
 
 class Controller(Protocol):
@@ -290,5 +290,8 @@ class Controller(Protocol):
     def job(self, name: JobName) -> Job:
         """Give how something that was begun is going."""
 
-    def shell_hint(self) -> str:
-        """Give how to get a shell."""
+    def show_shell(self) -> None:
+        """Begin to show the machine's second screen, which has a shell."""
+
+    def remote(self) -> Sequence[tuple[str, str]]:
+        """Give how to log in over the network, as rows of name and value; none where that is off."""

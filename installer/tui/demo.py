@@ -119,9 +119,8 @@ class DemoController(BaseController):
         self._sleep(READ_SECONDS)
         return f"{text} (in a demonstration nothing is written)"
 
-    def shell_hint(self) -> str:
-        """Say that there is none."""
-        return "This is a demonstration: it runs in your terminal, and there is no other."
+    def show_shell(self) -> None:
+        """Do nothing: no terminal of a demonstration offers it."""
 
 
 def _describe(step: Step) -> list[str]:

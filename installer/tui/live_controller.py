@@ -23,6 +23,7 @@ from installer.answers.urls import check_url
 from installer.config import InstallConfig
 from installer.leases import apply_resolver
 from installer.live_session import Session
+from installer.live_ssh import LiveSsh, addresses_of
 from installer.tui.base import BaseController, Spawn, in_thread
 from installer.tui.check import SOURCE
 from installer.tui.controller import Choice, State
@@ -37,6 +38,7 @@ KEYS_LIMIT_BYTES: Final = 64 * KIB
 LOOK_SECONDS: Final = 5
 """How often the network is looked at: a cable that is plugged in, DHCP and LLDP show by themselves."""
 SCREEN: Final = "/dev/tty1"
+SWITCH_SECONDS: Final = 10
 
 
 class LiveController(BaseController):
@@ -49,9 +51,11 @@ class LiveController(BaseController):
         spawn: Spawn = in_thread,
         clock: Callable[[], float] = time.monotonic,
         log: Path = INSTALL_LOG,
+        ssh: LiveSsh | None = None,
     ) -> None:
-        """Take the door for subprocesses, and the log that is shown."""
+        """Take the door for subprocesses, the log that is shown, and the live system's ssh where it is on."""
         super().__init__(spawn, clock)
+        self._ssh = ssh
         self._runner = runner
         self._look_at: float | None = None
         self._log_path = log
@@ -118,8 +122,9 @@ class LiveController(BaseController):
             moving=False,
             watch=[self.installation.take],
         )
+        secrets = {draft.password} | (self._ssh.secrets if self._ssh else set())
         try:
-            prepared = session.prepare(Answer(render_tables(to_tables(draft)), SOURCE), {draft.password})
+            prepared = session.prepare(Answer(render_tables(to_tables(draft)), SOURCE), secrets)
             check_same_disk(_disk_at(inventory, draft.disk), _disk_at(prepared.inventory, draft.disk))
             self.installation.begin()
             session.install(prepared)
@@ -200,13 +205,18 @@ class LiveController(BaseController):
 
         self._begin("fetch-key", "fetching ...", fetch)
 
-    def shell_hint(self) -> str:
-        """Give how to get a shell."""
-        return (
-            "On the screen: Alt+F2, and Alt+F1 back to this.\n"
-            "On a serial console: leave the installer with F10. What has been entered is lost then; a running "
-            "installation cannot be left."
-        )
+    def show_shell(self) -> None:
+        """Begin to show the second virtual terminal."""
+        self._begin("shell", "", self._show_shell)
+
+    def _show_shell(self) -> str:
+        self._runner.run(["chvt", "2"], timeout_seconds=SWITCH_SECONDS)
+        return "The second screen is shown."
+
+    def remote(self) -> Sequence[tuple[str, str]]:
+        """Give how to log in by ssh, at all addresses that were read."""
+        nics = self._inventory.nics if self._inventory else ()
+        return self._ssh.rows(addresses_of(nics)) if self._ssh else ()
 
 
 def check_same_disk(seen: Disk, now: Disk) -> None:

@@ -1,4 +1,4 @@
-"""Runs the screens on terminals: one event loop, one `App` a console, all on one controller."""
+"""Runs the screens on terminals that come and go: one event loop, one `App` a terminal, all on one controller."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import contextlib
 import errno
 import logging
 import os
+import queue
 import signal
-import sys
 import termios
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
 import urwid
 
 from installer.tui.app import PALETTE, App, make_flow
 from installer.tui.controller import Controller, State
+from installer.tui.join import is_utf8
+from installer.tui.place import OWN, Place
 
 LOG = logging.getLogger("slipway.tui")
 TICK_SECONDS: Final = 1.0
@@ -26,12 +28,26 @@ MONOCHROME: Final = frozenset({"", "dumb", "vt100", "vt102", "vt220"})
 """Values of TERM for terminals without colours."""
 
 
-@dataclass(frozen=True, slots=True)
+def end_all() -> NoReturn:
+    """End the screens on all terminals."""
+    raise urwid.ExitMainLoop
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Terminal:
     """A terminal to show the screens on."""
 
     screen: urwid.display.raw.Screen
     ascii_only: bool
+    place: Place = OWN
+    leave: Callable[[], None] = end_all
+    """Called from a key when a person leaves."""
+    shell: Callable[[], None] = _nothing
+    """Called from a key when a person asks for the shell that `place` offers."""
 
 
 class OwnScreen(urwid.display.raw.Screen):
@@ -47,13 +63,114 @@ class OwnScreen(urwid.display.raw.Screen):
             raise OSError(errno.EIO, "end of input")
         return bytearray(data)
 
+    def start(self, *arguments: object, **named: object) -> object:
+        """Take the terminal, with Ctrl-C and the like as keys: a person is asked before anything ends."""
+        # urwid takes the descriptor of Python's own input without it.
+        self.tty_signal_keys(*["undefined"] * 5, fileno=self._input_fileno())
+        return super().start(*arguments, **named)
 
-def run_here(controller: Controller, *, ascii_only: bool) -> None:
+
+class Show:
+    """The screens on all terminals. Everything but `call` belongs to the thread that runs it."""
+
+    def __init__(self, controller: Controller) -> None:
+        """Take the controller that all terminals share."""
+        self.events = urwid.SelectEventLoop()
+        self._controller = controller
+        self._flow = make_flow(controller, self._refresh)
+        self._shown: dict[Terminal, tuple[App, urwid.MainLoop]] = {}
+        self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        # Never closed: whoever still watches after the end must not write into another file.
+        self._wake, self._waker = os.pipe()
+        os.set_blocking(self._wake, False)
+        os.set_blocking(self._waker, False)
+        self.events.watch_file(self._wake, self._take_calls)
+        controller.watch(lambda: self.call(_nothing))
+
+    def add(self, terminal: Terminal) -> App:
+        """Show the screens on one more terminal. Raises OSError, termios.error. Not from a key."""
+        app = App(
+            self._controller,
+            self._flow,
+            terminal.leave,
+            ascii_only=terminal.ascii_only,
+            place=terminal.place,
+            shell=terminal.shell,
+        )
+        loop = urwid.MainLoop(
+            app, PALETTE, screen=terminal.screen, event_loop=self.events, handle_mouse=False, pop_ups=False
+        )
+        loop.start()
+        self._shown[terminal] = app, loop
+        return app
+
+    def remove(self, terminal: Terminal) -> bool:
+        """Show them there no more; give whether they were. Not from a key."""
+        if terminal not in self._shown:
+            return False
+        _, loop = self._shown.pop(terminal)
+        try:
+            loop.stop()
+        except (OSError, termios.error) as error:
+            LOG.info("a terminal is gone: %s", error)
+        return True
+
+    def later(self, work: Callable[[], None], seconds: float = 0) -> None:
+        """Do something from the loop itself, not in the middle of a key or of reading several terminals."""
+        self.events.alarm(seconds, work)
+
+    def call(self, work: Callable[[], None]) -> None:
+        """Do something in the thread of the loop, then draw; from any thread."""
+        self._calls.put(work)
+        # A full pipe will wake the loop anyhow.
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._waker, b"!")
+
+    def run(self) -> None:
+        """Show them until a person ends them."""
+        self.later(self._tick)
+        try:
+            self.events.run()
+        finally:
+            for terminal in list(self._shown):
+                self.remove(terminal)
+
+    def _take_calls(self) -> None:
+        os.read(self._wake, INPUT_BYTES)
+        while not self._calls.empty():
+            self._calls.get()()
+        self._refresh()
+
+    def _refresh(self) -> None:
+        for app, _ in self._shown.values():
+            app.refresh()
+
+    def _tick(self) -> None:
+        """Let the clock go on, and follow terminals that tell nobody when their size changes."""
+        self._controller.tick()
+        self._refresh()
+        for terminal, (_, loop) in self._shown.items():
+            if loop.screen_size not in {None, terminal.screen.get_cols_rows()}:
+                loop.screen_size = None
+                loop.screen.clear()
+        self.later(self._tick, TICK_SECONDS)
+
+
+@contextlib.contextmanager
+def finishing(controller: Controller) -> Iterator[None]:
+    """Whatever ends the screens: an installation that runs is brought to its end first."""
+    try:
+        yield
+    finally:
+        while controller.state in {State.CONFIRMED, State.INSTALLING}:
+            time.sleep(TICK_SECONDS)
+
+
+def run_here(controller: Controller, *, ascii_only: bool, place: Place = OWN) -> None:
     """Show the screens on the terminal that this program was started from, until a person leaves.
 
     Where the terminal goes away, as one over ssh may, an installation that runs is brought to its end.
     """
-    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
     # The encoding decides what is sent, and every terminal takes ASCII.
     urwid.set_encoding("utf-8")
     screen = OwnScreen()
@@ -61,89 +178,9 @@ def run_here(controller: Controller, *, ascii_only: bool) -> None:
         screen.set_terminal_properties(colors=1)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        run_terminals(controller, [Terminal(screen, ascii_only or encoding != "utf8")])
+        with finishing(controller):
+            show = Show(controller)
+            show.add(Terminal(screen, ascii_only or not is_utf8(), place))
+            show.run()
     except (OSError, termios.error) as error:
         LOG.warning("the terminal is gone: %s", error)
-
-
-def run_terminals(controller: Controller, terminals: Sequence[Terminal]) -> None:
-    """Show the screens on all terminals, until a person leaves on one of them.
-
-    Whatever else ends them: an installation that runs is brought to its end first.
-    """
-    try:
-        _serve(controller, terminals)
-    finally:
-        while controller.state in {State.CONFIRMED, State.INSTALLING}:
-            time.sleep(TICK_SECONDS)
-
-
-def _serve(controller: Controller, terminals: Sequence[Terminal]) -> None:
-    events = urwid.SelectEventLoop()
-    apps: list[App] = []
-    loops: list[urwid.MainLoop] = []
-
-    def refresh() -> None:
-        for app in apps:
-            app.refresh()
-
-    def leave() -> None:
-        raise urwid.ExitMainLoop
-
-    flow = make_flow(controller, refresh)
-    for terminal in terminals:
-        app = App(controller, flow, leave, ascii_only=terminal.ascii_only)
-        apps.append(app)
-        loops.append(
-            urwid.MainLoop(
-                app, PALETTE, screen=terminal.screen, event_loop=events, handle_mouse=False, pop_ups=False
-            )
-        )
-    controller.watch(_waker(loops[0], refresh))
-    _every_second(loops, controller, refresh)
-    with contextlib.ExitStack() as stack:
-        for loop in loops:
-            _keys_as_keys(loop.screen)
-            stack.enter_context(loop.start())
-        events.run()
-
-
-def _waker(loop: urwid.MainLoop, refresh: Callable[[], None]) -> Callable[[], None]:
-    """Give what wakes the loop from any thread, to refresh all consoles."""
-
-    def take(_data: bytes) -> bool:
-        refresh()
-        return True
-
-    pipe = loop.watch_pipe(take)
-    os.set_blocking(pipe, False)
-
-    def wake() -> None:
-        # A full pipe will wake the loop anyhow.
-        with contextlib.suppress(BlockingIOError):
-            os.write(pipe, b"!")
-
-    return wake
-
-
-def _every_second(
-    loops: Sequence[urwid.MainLoop], controller: Controller, refresh: Callable[[], None]
-) -> None:
-    """Let the clock go on, and follow terminals that tell nobody when their size changes."""
-
-    def tick(*_: object) -> None:
-        controller.tick()
-        refresh()
-        for loop in loops:
-            if loop.screen_size not in {None, loop.screen.get_cols_rows()}:
-                loop.screen_size = None
-                loop.screen.clear()
-        loops[0].set_alarm_in(TICK_SECONDS, tick)
-
-    loops[0].set_alarm_in(0, tick)
-
-
-def _keys_as_keys(screen: urwid.display.raw.Screen) -> None:
-    """Take Ctrl-C and the like as keys: a person is asked before anything ends."""
-    keys = ["undefined"] * 5
-    screen.tty_signal_keys(*keys, fileno=screen._input_fileno())  # noqa: SLF001 - urwid takes that of Python's own input without it

@@ -21,7 +21,14 @@ def _closed_world(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail("a test of the screens must not start a process or open a connection")
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
-    monkeypatch.setattr(socket.socket, "connect", refuse)
+    connect = socket.socket.connect
+
+    def connect_here(self: socket.socket, address: str) -> None:
+        if self.family != socket.AF_UNIX:
+            refuse()
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect_here)
 
 
 @pytest.fixture

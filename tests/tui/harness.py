@@ -51,6 +51,7 @@ class Demo(DemoController):
     def __init__(self, inventory: Inventory, fail_at: str = "") -> None:
         self.waiting: list[Callable[[], None]] = []
         self.seconds = 1000.0
+        self.switched = False
         super().__init__(
             inventory,
             fail_at=fail_at,
@@ -63,6 +64,9 @@ class Demo(DemoController):
         while self.waiting:
             self.waiting.pop(0)()
 
+    def show_shell(self) -> None:
+        self.switched = True
+
     def _now(self) -> str:
         return "2026-01-02 03:04 UTC"
 
@@ -72,7 +76,7 @@ class Console:
 
     def __init__(
         self,
-        controller: Demo,
+        controller: Any,
         size: tuple[int, int] = (80, 24),
         *,
         other: Console | None = None,
@@ -109,7 +113,7 @@ class Console:
 
     @property
     def state(self) -> str:
-        return self.controller.state.value
+        return str(self.controller.state.value)
 
     @property
     def text(self) -> str:

@@ -1,94 +1,25 @@
-"""The screens on real terminals: two consoles of one machine, each a terminal emulator behind a pseudo-terminal."""
+"""The screens on real terminals: two consoles of one machine."""
 
 from __future__ import annotations
 
 import fcntl
 import os
-import pty
-import select
 import struct
 import termios
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import pyte
 import pytest
 
-from installer.live_consoles import SCREEN
-from installer.tui.consoles import run_consoles
-from installer.tui.demo import DemoController
-from tests.tui.harness import machine
-
-LIMIT_SECONDS = 20
-NAMES = {"down": "\x1b[B", "enter": "\r", "tab": "\t", "f1": "\x1bOP", "f10": "\x1b[21~"}
-
-
-class Emulator:
-    """A terminal at the other end of a line."""
-
-    def __init__(self, columns: int, rows: int, *, knows_size: bool) -> None:
-        self.master, self.slave = pty.openpty()
-        if knows_size:
-            fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        self.name = os.ttyname(self.slave)
-        self.screen = pyte.Screen(columns, rows)
-        self.stream = pyte.ByteStream(self.screen)
-        self.raw = b""
-
-    @property
-    def text(self) -> str:
-        return "\n".join(line.rstrip() for line in self.screen.display)
-
-    def press(self, script: str) -> None:
-        for word in script.replace("'", " ' ").split():
-            os.write(self.master, NAMES.get(word, word).encode())
-
-    def take(self) -> None:
-        while select.select([self.master], [], [], 0)[0]:
-            data = os.read(self.master, 65536)
-            self.raw += data
-            self.stream.feed(data)
-
-    def close(self) -> None:
-        os.close(self.master)
-        os.close(self.slave)
-
-
-class Bench:
-    """Two consoles and the program that serves them."""
-
-    def __init__(self, dev: Path) -> None:
-        self.screen = Emulator(132, 50, knows_size=True)
-        self.serial = Emulator(80, 24, knows_size=False)
-        (dev / SCREEN).symlink_to(self.screen.name)
-        (dev / "ttyS0").symlink_to(self.serial.name)
-        self.before = termios.tcgetattr(self.serial.slave)
-        self.controller = DemoController(machine("nvme-server"), sleep=lambda _: None)
-        self.controller.rescan()
-        names = [SCREEN, "ttyS0", "ttyS7"]
-        self.thread = threading.Thread(target=run_consoles, args=(self.controller, names, dev), daemon=True)
-        self.thread.start()
-
-    def wait(self, ready: Callable[[], bool]) -> None:
-        end = time.monotonic() + LIMIT_SECONDS
-        while not ready():
-            for emulator in (self.screen, self.serial):
-                emulator.take()
-            assert time.monotonic() < end, f"{self.screen.text}\n{self.serial.text}"
-            time.sleep(0.01)
-
-    def wait_for(self, text: str) -> None:
-        self.wait(lambda: text in self.screen.text and text in self.serial.text)
+from tests.tui.terminals import Bench
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     bench = Bench(tmp_path)
     yield bench
-    bench.screen.close()
-    bench.serial.close()
+    bench.close()
 
 
 def test_two_terminals_show_one_installation_until_one_leaves(bench: Bench) -> None:
@@ -103,7 +34,13 @@ def test_two_terminals_show_one_installation_until_one_leaves(bench: Bench) -> N
     assert not bench.screen.raw.isascii()
     bench.serial.press("tab enter")
     bench.wait(lambda: not bench.thread.is_alive())
-    assert termios.tcgetattr(bench.serial.slave) == bench.before
+    assert bench.serial.settings == bench.before
+
+
+def test_ctrl_s_stops_no_line(bench: Bench) -> None:
+    bench.wait_for("Nothing has been changed.")
+    bench.serial.press("ctrl-s enter")
+    bench.wait_for("Target disk")
 
 
 def test_a_terminal_that_changes_its_size_is_followed(bench: Bench) -> None:
@@ -142,5 +79,71 @@ def test_a_console_that_is_gone_leaves_the_other(bench: Bench) -> None:
     bench.screen.press("enter")
     bench.wait(lambda: "Target disk" in bench.screen.text)
     bench.serial.master = os.open("/dev/null", os.O_RDWR)
-    bench.screen.press("f10 tab enter")
-    bench.wait(lambda: not bench.thread.is_alive())
+    bench.end()
+
+
+def test_the_settings_of_a_line_are_never_waited_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A serial line that takes nothing would wait for good: with TCSADRAIN, all that was written goes out first."""
+    used: set[int] = set()
+    real = termios.tcsetattr
+
+    def note(descriptor: int, when: int, settings: Any) -> None:
+        used.add(when)
+        real(descriptor, when, settings)
+
+    bench.wait_for("Nothing has been changed.")
+    monkeypatch.setattr(termios, "tcsetattr", note)
+    bench.end()
+    assert used == {termios.TCSANOW}
+
+
+def test_the_screens_console_switches_to_the_second_one(bench: Bench) -> None:
+    bench.wait_for("Nothing has been changed.")
+    bench.screen.press("f2")
+    bench.wait_for("second screen is a root shell", [bench.screen])
+    bench.screen.press("enter")
+    bench.wait(lambda: bench.controller.switched)
+    bench.wait(lambda: "Alt+F1" not in bench.screen.text)
+
+
+def test_a_serial_console_gives_way_to_a_shell_and_comes_back(bench: Bench) -> None:
+    bench.wait_for("Nothing has been changed.")
+    bench.screen.press("enter")
+    bench.wait_for("Target disk")
+    bench.serial.press("f2")
+    bench.wait_for("A root shell takes this console", [bench.serial])
+    bench.serial.press("enter")
+    bench.wait(bench.runner.begun.is_set)
+    assert (bench.lent, bench.runner.lines) == ({"ttyS0"}, [])
+    assert bench.serial.settings == bench.before
+    # What is typed now is the shell's.
+    bench.serial.press("f1")
+    bench.screen.press("down enter")
+    bench.wait_for("(*) nvme-SAMSUNG_", [bench.screen])
+    typed = os.open(bench.serial.name, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    os.write(bench.serial.master, b"\n")
+    assert os.read(typed, 99) == b"\x1bOP\n"
+    os.close(typed)
+    assert "(*)" not in bench.serial.text
+    bench.runner.ended.set()
+    bench.wait_for("(*) nvme-SAMSUNG_")
+    assert bench.runner.lines == ["systemctl start --wait slipway-visit@ttyS0.service"]
+    assert bench.lent == set()
+    bench.end()
+
+
+def test_a_shell_that_cannot_be_had_is_told(bench: Bench) -> None:
+    bench.wait_for("Nothing has been changed.")
+    bench.runner.failures = {"systemctl start": "no such unit"}
+    bench.runner.ended.set()
+    bench.serial.press("f2 enter")
+    bench.wait_for("There is no shell: exit status 1.", [bench.serial])
+    assert bench.runner.lines[1:] == ["systemctl stop slipway-visit@ttyS0.service"]
+
+
+def test_a_shell_outlives_the_screens(bench: Bench) -> None:
+    bench.wait_for("Nothing has been changed.")
+    bench.serial.press("f2 enter")
+    bench.wait(bench.runner.begun.is_set)
+    bench.end()
+    assert bench.lent == {"ttyS0"}

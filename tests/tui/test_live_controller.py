@@ -13,6 +13,7 @@ from hostlib.http import Request, Response
 from hostlib.inventory import Content, Inventory, Neighbour
 from installer.answers import parse_answers
 from installer.live_prepare import Prepared
+from installer.live_ssh import LiveSsh
 from installer.progress import Event, Sink
 from installer.resolve import resolve
 from installer.tui import live_controller, sticks, views
@@ -20,7 +21,7 @@ from installer.tui.controller import State
 from installer.tui.draft import Draft
 from installer.tui.live_controller import LOG_BYTES, LOOK_SECONDS, LiveController
 from installer.volumes import Answer
-from tests.tui.harness import machine
+from tests.tui.harness import Console, machine
 from tests.tui.test_draft import GOOD, HASH, KEY
 from tests.unit.installer_fakes import FakeRunner
 
@@ -75,10 +76,10 @@ class FakeSession:
 class Live(LiveController):
     """What takes its time is done when a test says `work()`."""
 
-    def __init__(self, runner: FakeRunner, log: Path) -> None:
+    def __init__(self, runner: FakeRunner, log: Path, ssh: LiveSsh | None = None) -> None:
         self.waiting: list[Callable[[], None]] = []
         self.seconds = 1000.0
-        super().__init__(runner, spawn=self.waiting.append, clock=lambda: self.seconds, log=log)
+        super().__init__(runner, spawn=self.waiting.append, clock=lambda: self.seconds, log=log, ssh=ssh)
 
     def pass_time(self, seconds: float) -> None:
         self.seconds += seconds
@@ -364,3 +365,34 @@ def test_problems_have_one_form() -> None:
         "this disk is not what it was when the summary was shown: serial number, size or contents have changed",
         "try again and look at the summary",
     )
+
+
+def test_the_second_screen_is_shown(live: Live, runner: FakeRunner) -> None:
+    live.show_shell()
+    live.work()
+    assert (runner.lines[-1], live.job("shell").state) == ("chvt 2", "done")
+    runner.failures = {"chvt": "Couldn't get a file descriptor"}
+    live.show_shell()
+    live.work()
+    assert live.job("shell").text == "chvt 2: Couldn't get a file descriptor"
+
+
+def test_the_welcome_screen_tells_how_to_log_in(
+    runner: FakeRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_controller, "read_inventory", lambda _: SERVER)
+    monkeypatch.setattr(live_controller, "wait_for_leases", lambda _runner, inventory, _say: inventory)
+    monkeypatch.setattr(live_controller, "apply_resolver", lambda _: None)
+    runner.outputs["ssh-keygen -l"] = "256 SHA256:abc no comment (ED25519)\n"
+    ssh = LiveSsh(runner, tmp_path / "ssh")
+    controller = Live(runner, tmp_path / "install.log", ssh)
+    console = Console(controller)
+    assert "SSH        is being started ..." in console.text
+    ssh.start()
+    controller.rescan()
+    controller.work()
+    console.app.refresh()
+    (password,) = ssh.secrets
+    assert f"SSH        ssh root@192.0.2.41, password {password}" in console.text
+    assert "           host key SHA256:abc\n" in console.text
+    assert "[ Next ]" in console.text

@@ -182,7 +182,7 @@ def test_a_running_installation_cannot_be_left() -> None:
 def test_keys_that_work_on_every_screen() -> None:
     console = start().keys(TO_DISK)
     assert "Choose the disk for the node" in console.keys("f1").words
-    assert "there is no other" in console.keys("esc f2").words
+    assert "Another login, or Alt+F2" in console.keys("esc f2").words
     assert "Log" in console.keys("enter f3").text
     assert console.keys("esc").title == "Target disk"
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from functools import partialmethod
+from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,14 @@ import pytest
 from hostlib.http import Request, Response
 from hostlib.inventory import parse_inventory
 from hostlib.release import Release
-from installer import live, live_session, report
+from installer import execute, live, live_session, report
 from installer.config import Endpoint
 from installer.discovery.search import Search
 from installer.execute import log_file
 from installer.live import Live, parse_parameters
 from installer.live_consoles import Consoles
 from installer.live_prepare import Prepared
+from installer.live_ssh import LiveSsh
 from installer.progress import Event, Sink
 from installer.steps.base import Context
 from installer.volumes import Answer
@@ -97,10 +98,15 @@ class Machine:
         self.posted: list[Endpoint] = []
         self.report = FakeReport()
         self.screens: list[str] = []
+        self.ssh: LiveSsh | None = None
+        self.lent: set[str] = set()
         self.screens_error: Exception | None = None
         self.log = tmp_path / "install.log"
         monkeypatch.setattr(live, "find_answer", self.find)
         monkeypatch.setattr(live, "run_screens", self.show)
+        monkeypatch.setattr(execute, "RUN", tmp_path)
+        monkeypatch.setattr(live, "LiveSsh", partial(LiveSsh, folder=tmp_path / "ssh"))
+        monkeypatch.setattr(live, "wait_for_leases", lambda *_: FOUR_DISKS)
         monkeypatch.setattr(live_session, "prepare", self.prepare)
         monkeypatch.setattr(live_session, "run_install", self.install)
         monkeypatch.setattr(
@@ -123,8 +129,10 @@ class Machine:
             raise self.find_error
         return self.answer
 
-    def show(self, _: object, names: Sequence[str]) -> None:
+    def show(self, _: object, names: Sequence[str], ssh: LiveSsh | None, lent: set[str]) -> None:
         self.screens += names
+        self.ssh = ssh
+        lent |= self.lent
         if self.screens_error:
             raise self.screens_error
 

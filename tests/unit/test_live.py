@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 
 from hostlib.errors import CheckBlocksError, ExitStatus, Problem, StepError, UserError
-from installer import live
+from installer import execute, live, live_session
 from installer.config import Endpoint
 from installer.live import parse_parameters
+from installer.live_prepare import Prepared
 from installer.volumes import Answer
 from tests.unit.installer_fakes import DISK, PASSWORD, config
 from tests.unit.live_fakes import ANSWER, FOUR_DISKS, REPORT, WHERE, Machine
@@ -287,3 +288,50 @@ def test_who_may_not_write_the_log_is_told(machine: Machine, tmp_path: Path) -> 
         UserError, match=r"install.log: the log cannot be written: File exists; run it as root"
     ):
         machine.run()
+
+
+def test_a_shell_that_a_console_has_from_the_screens_stays(machine: Machine) -> None:
+    machine.lent = {"ttyS0"}
+    assert machine.run("slipway.mode=tui")[2] == [SHELL_ON_SCREEN]
+
+
+BUSY = "install: another installation is running on this machine; wait for its end"
+
+
+def test_no_second_installer_beside_an_unattended_one(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """`install` and `tui`, typed while the service reads the machine, counts down or installs."""
+    told: list[object] = []
+
+    def try_verbs(*_: object) -> Prepared:
+        told.append(live.run_install_file(str(tmp_path / "any.toml")))
+        with pytest.raises(CheckBlocksError, match=BUSY):
+            live.run_tui()
+        return Prepared(machine.config, [], "{}", FOUR_DISKS)
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setattr(live, "join", lambda **_: None)
+    monkeypatch.setattr(live_session, "prepare", try_verbs)
+    assert machine.run("slipway.mode=auto")[0] == ExitStatus.DONE
+    assert told == [ExitStatus.CHECK_BLOCKS]
+    assert BUSY in capsys.readouterr().err
+    assert machine.installed == 1
+
+
+def test_a_lock_that_somebody_holds_stops_nothing_unattended(machine: Machine) -> None:
+    with execute.unattended():
+        assert machine.run("slipway.mode=auto")[0] == ExitStatus.DONE
+
+
+def test_a_person_after_a_key_is_not_refused(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "run_screens", lambda *_: execute.check_alone())
+    assert machine.run(key=True)[0] == ExitStatus.DONE
+
+
+def test_the_verb_for_a_person_joins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setattr(live, "join", lambda *, ascii_only: ExitStatus.STEP_FAILED if ascii_only else None)
+    assert live.run_tui(ascii_only=True) == ExitStatus.STEP_FAILED

@@ -39,9 +39,9 @@ class Welcome(Screen):
 
     def _facts(self) -> Markup:
         machine = self.controller.machine()
-        if machine is None:
-            return "Reading this machine ..."
-        return "\n".join(f"{name:<11}{value}" for name, value in machine.facts)
+        known = machine.facts if machine else ()
+        rows = [f"{name:<11}{value}" for name, value in (*known, *self.controller.remote())]
+        return "\n".join([*rows, *([] if machine else ["Reading this machine ..."])])
 
     def _lines(self) -> list[str]:
         machine = self.controller.machine()
