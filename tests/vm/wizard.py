@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tests.vm.lab.answers import FQDN, PASSWORD
+from tests.vm.lab.console import Console
 from tests.vm.lab.installs import INSTALL_SECONDS, LIVE_SECONDS, SWAP_GIB
 from tests.vm.lab.person import Person, enter_keys
 
@@ -24,6 +25,9 @@ BACK: Final = {
 TO_SIZES: Final = "enter tab tab enter"
 """From the disk with the cursor to the dialog of its sizes."""
 FROM_SIZES: Final = "ctrl-c shift-tab shift-tab enter"
+BOOT_SECONDS: Final = 120.0
+NEXT: Final = "\x0e"
+"""Ctrl-N: the next line of GRUB's menu."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +71,33 @@ def back(person: Person, title: str) -> None:
     enter_keys(person, BACK[title])
 
 
+def choose_ssh(console: Console) -> None:
+    """Choose the installation that can be reached by ssh in the boot menu, on a BIOS machine's serial line."""
+    console.wait_screen(r"\*Install Slipway", BOOT_SECONDS)
+    console.send(NEXT)
+    console.send(NEXT)
+    console.wait_screen(r"\*Install, and ask over ssh too", BOOT_SECONDS)
+    console.send("\r")
+
+
+def log_in(console: Console) -> None:
+    """Log in as root by the password, at the prompt of an installed node."""
+    console.wait_for("login: ", BOOT_SECONDS)
+    console.send("root\r")
+    console.wait_for("Password: ", BOOT_SECONDS)
+    console.send(f"{PASSWORD}\r")
+    console.wait_for(r"root@\S+:~# ", BOOT_SECONDS)
+
+
+def see_machine(person: Person) -> None:
+    """Wait for the first screen, with the machine on it."""
+    person.sees(r"Nothing has been changed", LIVE_SECONDS)
+    person.sees(r"^ (ok|warn) +network: ", LIVE_SECONDS)
+
+
 def welcome(person: Person) -> None:
     """Wait for the first screen, and go on."""
-    person.sees(r"Nothing has been changed", LIVE_SECONDS)
+    see_machine(person)
     person.press("enter")
     person.sees("Target disk")
 
@@ -123,7 +151,7 @@ def fill_network(person: Person) -> None:
 def save_answer(person: Person) -> None:
     """Save the answer file from the summary, with the cursor on Install, to the first stick."""
     enter_keys(person, "tab tab enter")
-    person.sees(r"Save answer file -|Save answer file ─")
+    person.sees(r"Save answer file [-─]")
     person.press("enter")
     person.sees(r"answer\.toml is on the stick")
     enter_keys(person, "ctrl-c shift-tab shift-tab")

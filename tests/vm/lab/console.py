@@ -179,3 +179,13 @@ class Console:
         """The 24 lines that a serial terminal of 80 columns shows now."""
         with self._changed:
             return list(self._screen.display)
+
+    def marked(self, background: str) -> list[str]:
+        """Give the texts that have a background colour (pyte's name for it), one for each line that has any."""
+        with self._changed:
+            lines = [self._screen.buffer[line] for line in range(LINES)]
+            texts = [
+                "".join(line[column].data for column in range(COLUMNS) if line[column].bg == background)
+                for line in lines
+            ]
+        return [text.strip() for text in texts if text.strip()]

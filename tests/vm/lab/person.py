@@ -40,6 +40,11 @@ _SEQUENCES: Final = {
     "f3": "\x1bOR",
     "f10": "\x1b[21~",
 }
+_CURSOR: Final = "white"
+"""Background of what has the cursor, as pyte calls it."""
+_MOST_TABS: Final = 20
+_KEY_SECONDS: Final = 2.0
+"""Until a key has moved the cursor, on a slow and busy host."""
 _KEYS: Final = {"enter": "ret", "space": "spc", "shift-tab": "shift tab", "ctrl-c": "ctrl c"}
 
 
@@ -83,6 +88,17 @@ class TerminalPerson:
     def sees(self, pattern: str, seconds: float = SEEN_SECONDS) -> re.Match[str]:
         """Wait until the console shows something."""
         return self._console.wait_screen(pattern, seconds)
+
+    def go_to(self, label: str) -> None:
+        """Press Tab until a button has the cursor. Raises LabTimeout."""
+        for _ in range(_MOST_TABS):
+            deadline = time.monotonic() + _KEY_SECONDS
+            while time.monotonic() < deadline:
+                if f"[ {label} ]" in self._console.marked(_CURSOR):
+                    return
+                time.sleep(0.05)
+            self.press("tab")
+        raise LabTimeout(f"no button {label!r} can be reached on\n" + "\n".join(self._console.screen))
 
 
 class ScreenPerson:
