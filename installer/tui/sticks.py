@@ -6,7 +6,7 @@ from typing import Final
 
 from hostlib.errors import Problem, UserError
 from hostlib.files import write_atomic
-from hostlib.inventory import Disk, Inventory
+from hostlib.inventory import Content, Disk, Inventory
 from hostlib.paths import RUN
 from hostlib.run import Runner
 from hostlib.sizes import render_size
@@ -29,8 +29,21 @@ def find_sticks(machine: Inventory) -> list[Choice]:
         )
         for disk in machine.disks
         if (disk.bus == "usb" or disk.removable) and not disk.boot_medium and not disk.read_only
-        for content in disk.contents
-        if content.type in TYPES and not content.mountpoints
+        for content in _file_systems(disk)
+    ]
+
+
+def _file_systems(disk: Disk) -> list[Content]:
+    """Give the file systems that can be written to, each once.
+
+    Some programs (mformat of mtools) give a file system without a partition an entry in a partition table that
+    begins where the disk does: the kernel then shows it twice.
+    """
+    found = [content for content in disk.contents if content.type in TYPES and not content.mountpoints]
+    return [
+        content
+        for number, content in enumerate(found)
+        if not content.uuid or content.uuid not in {other.uuid for other in found[:number]}
     ]
 
 

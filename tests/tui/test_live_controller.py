@@ -381,7 +381,7 @@ def test_the_welcome_screen_tells_how_to_log_in(
     runner: FakeRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_controller, "read_inventory", lambda _: SERVER)
-    monkeypatch.setattr(live_controller, "wait_for_leases", lambda _runner, inventory, _say: inventory)
+    monkeypatch.setattr(live_controller, "read_network", lambda: (SERVER.nics, SERVER.leases))
     monkeypatch.setattr(live_controller, "apply_resolver", lambda _: None)
     runner.outputs["ssh-keygen -l"] = "256 SHA256:abc no comment (ED25519)\n"
     ssh = LiveSsh(runner, tmp_path / "ssh")

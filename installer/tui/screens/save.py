@@ -76,7 +76,10 @@ class SaveAnswer(SaveDialog):
     """Saves the answer file, or shows it."""
 
     name = "Save answer file"
-    text = "The answer file installs the same without typing. The password is kept as a hash only."
+    text = (
+        "The answer file installs the same without typing: a machine that finds answer.toml on a stick labelled SLIPWAY "
+        "asks nothing. The password is kept as a hash only."
+    )
     job = "save-answer"
 
     def save(self, target: str) -> None:
