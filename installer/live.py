@@ -22,6 +22,7 @@ from installer.execute import check_alone, log_file, unattended
 from installer.leases import wait_for_leases
 from installer.live_consoles import SCREEN, Consoles, open_consoles, parse_consoles
 from installer.live_prepare import Say, node_problem
+from installer.live_quiet import quiet_consoles
 from installer.live_session import Session
 from installer.live_ssh import LiveSsh, parse_ssh
 from installer.live_text import (
@@ -108,7 +109,8 @@ def run_screens(runner: Runner, names: Sequence[str], ssh: LiveSsh | None, lent:
 
     controller = LiveController(runner, ssh=ssh)
     controller.rescan()
-    run_consoles(controller, names, Shells(runner, lent))
+    with quiet_consoles():
+        run_consoles(controller, names, Shells(runner, lent))
 
 
 def _run_in_terminal(find: Callable[[Runner, Say], tuple[Answer, set[str]]]) -> int:

@@ -1,7 +1,8 @@
-"""Unit tests start no process and reach no network: a test that tries fails."""
+"""Unit tests start no process, signal none and reach no network: a test that tries fails."""
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 from typing import NoReturn
@@ -12,7 +13,8 @@ import pytest
 @pytest.fixture(autouse=True)
 def _closed_world(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_args: object, **_kwargs: object) -> NoReturn:
-        pytest.fail("a unit test must not start a process or open a connection")
+        pytest.fail("a unit test must not start a process, signal one or open a connection")
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
+    monkeypatch.setattr(os, "kill", refuse)
     monkeypatch.setattr(socket.socket, "connect", refuse)

@@ -173,12 +173,14 @@ def _try_again_on_the_good_disk(person: TerminalPerson) -> None:
     """Go back to the first screens; all that was entered is still there."""
     person.press("enter")
     person.sees("Summary")
-    person.go_to("Back")
+    person.go_to("[ Back ]")
     person.press("enter")
     for title in ("Management network", "Password, e-mail, ssh key", "Country, time zone, keyboard"):
         back(person, title)
     person.sees("Target disk")
-    enter_keys(person, "down")
+    # Disks that cannot be chosen come last.
+    person.sees(rf"virtio-{BAD_SERIAL} .* cannot be used")
+    person.go_to(f"virtio-{GOOD.target_serial}", "up")
     choose_sizes(person)
     for title in ("Country, time zone, keyboard", "Password, e-mail, ssh key", "Management network"):
         on(person, title)

@@ -42,7 +42,7 @@ _SEQUENCES: Final = {
 }
 _CURSOR: Final = "white"
 """Background of what has the cursor, as pyte calls it."""
-_MOST_TABS: Final = 20
+_MOST_KEYS: Final = 20
 _KEY_SECONDS: Final = 2.0
 """Until a key has moved the cursor, on a slow and busy host."""
 _KEYS: Final = {"enter": "ret", "space": "spc", "shift-tab": "shift tab", "ctrl-c": "ctrl c"}
@@ -89,16 +89,16 @@ class TerminalPerson:
         """Wait until the console shows something."""
         return self._console.wait_screen(pattern, seconds)
 
-    def go_to(self, label: str) -> None:
-        """Press Tab until a button has the cursor. Raises LabTimeout."""
-        for _ in range(_MOST_TABS):
+    def go_to(self, text: str, key: str = "tab") -> None:
+        """Press a key until something that holds a text has the cursor. Raises LabTimeout."""
+        for _ in range(_MOST_KEYS):
             deadline = time.monotonic() + _KEY_SECONDS
             while time.monotonic() < deadline:
-                if f"[ {label} ]" in self._console.marked(_CURSOR):
+                if any(text in marked for marked in self._console.marked(_CURSOR)):
                     return
                 time.sleep(0.05)
-            self.press("tab")
-        raise LabTimeout(f"no button {label!r} can be reached on\n" + "\n".join(self._console.screen))
+            self.press(key)
+        raise LabTimeout(f"the cursor never came to {text!r} on\n" + "\n".join(self._console.screen))
 
 
 class ScreenPerson:
