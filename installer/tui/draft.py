@@ -51,7 +51,8 @@ class Draft:
     cidr: str = ""
     gateway: str = ""
     dns: str = ""
-    pin_names: bool = False
+    pin_names: bool = True
+    """On, as in the peer's interactive installer: a card that is added later cannot rename the bridge's port."""
     reboot_mode: Literal["reboot", "power-off"] = "reboot"
     confirmation: str = ""
     """What was typed to confirm that a disk with contents is erased. Not a part of the answer."""

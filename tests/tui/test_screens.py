@@ -45,7 +45,7 @@ PICTURES = {
     "password-key": ("nvme-server", TO_PASSWORD + "tab tab tab 'https://example.test/me.keys' tab tab tab enter"),
     "network": ("nvme-server", TO_NETWORK),
     "network-no-lease": ("no-lease-uefi", TO_NETWORK),
-    "network-pinned": ("nvme-server", TO_NETWORK + "tab tab tab tab tab space"),
+    "network-unpinned": ("nvme-server", TO_NETWORK + "tab tab tab tab tab space"),
     "network-wrong": (
         "no-lease-uefi",
         TO_NETWORK + "tab 'node1' tab '192.0.2.255/24' tab '192.0.2.256' tab '::' tab tab enter",
