@@ -47,6 +47,8 @@ def test_install_at_the_screen(lab: Lab) -> None:
 def _install_by_hand(vm: Vm) -> None:
     person, beside = ScreenPerson(vm), TerminalPerson(vm.console)
     welcome(person)
+    person.press("space")
+    person.sees("data for guests")
     vm.screenshot()
     choose_sizes(person)
     # Both consoles show one installation.
