@@ -7,8 +7,14 @@ from typing import Final
 from tests.vm.lab.installs import Install
 from tests.vm.lab.spec import Attach, Bus, Firmware
 
-BIOS_CD: Final = Install(name="bios-cd", old_vgs=True, other_serials=("OTHER",), dhcp=True)
-UEFI_CD: Final = Install(name="uefi-cd", firmware=Firmware.UEFI, volume="iso", label="proxmox-ais")
+BIOS_CD: Final = Install(
+    name="bios-cd",
+    old_vgs=True,
+    other_serials=("OTHER",),
+    dhcp=True,
+    volume="iso",
+    label="proxmox-ais",
+)
 SECURE_USB: Final = Install(
     name="secure-usb",
     firmware=Firmware.UEFI_SECURE,
