@@ -119,4 +119,6 @@ def _judge(lab: Lab, installed: Installed, name: str) -> dict[str, Any]:
         assert not problems, "\n".join(problems)
         log_in(vm.console)
         config: dict[str, Any] = json.loads(node["files"][CONFIG])
+        # A person's password is typed, the saved answer's is a hash of it: the login has shown that both are set.
+        assert {config.pop("root_password"), config.pop("root_password_hash")} == {None, "**********"}
         return config
