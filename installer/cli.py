@@ -201,6 +201,8 @@ def _install(options: argparse.Namespace) -> int:
 
 
 def _tui(options: argparse.Namespace) -> int:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UserError(Problem("tui", "this is no terminal", "start it in one"))
     if options.demo:
         return _demo(options)
     from installer import live  # noqa: PLC0415 - needs a running system
@@ -214,8 +216,6 @@ def _demo(options: argparse.Namespace) -> int:
     from installer.tui.loop import run_here  # noqa: PLC0415
     from installer.tui.place import DEMO  # noqa: PLC0415
 
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UserError(Problem("tui", "this is no terminal", "start it in one"))
     controller = DemoController(_read_machine(options.demo), fail_at=options.demo_fail)
     controller.rescan()
     run_here(controller, ascii_only=options.ascii, place=DEMO)

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from hostlib.errors import CheckBlocksError, ExitStatus, Problem, SlipwayError, StepError, UserError
 from hostlib.events import EventLog
@@ -134,8 +135,11 @@ def unmount_leftovers(runner: Runner) -> None:
 
 def check_alone() -> None:
     """Raise CheckBlocksError while an installation runs, or the live system installs unattended."""
-    with _lock(RUN / "unattended.lock"), _lock(RUN / "install.lock"):
+    with _lock(RUN / "unattended.lock", UNATTENDED), _lock(RUN / "install.lock"):
         pass
+
+
+UNATTENDED: Final = "this machine looks for its answer file, or installs by one that it has found"
 
 
 @contextlib.contextmanager
@@ -143,14 +147,14 @@ def unattended() -> Iterator[None]:
     """Have `check_alone` refuse while this lasts. It is no obstacle to an unattended installation itself."""
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(_lock(RUN / "unattended.lock"))
+            stack.enter_context(_lock(RUN / "unattended.lock", UNATTENDED))
         except (CheckBlocksError, OSError) as error:
             LOG.warning("%s", error)
         yield
 
 
 @contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def _lock(path: Path, what: str = "another installation is running on this machine") -> Iterator[None]:
     """Keep two installations apart. The kernel gives the lock back when the process ends, however it ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -158,7 +162,6 @@ def _lock(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            what = "another installation is running on this machine"
             raise CheckBlocksError(
                 Problem("install", what, f"wait for its end; it logs to {INSTALL_LOG}")
             ) from error

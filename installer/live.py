@@ -14,7 +14,6 @@ from hostlib.files import read_if_there
 from hostlib.inventory import render_inventory
 from hostlib.paths import INSTALL_LOG
 from hostlib.probe import read_inventory
-from hostlib.release import read_release
 from hostlib.run import Runner, SystemRunner
 from installer.discovery.find import find_answer
 from installer.discovery.search import Search, parse_search
@@ -29,7 +28,6 @@ from installer.live_text import (
     render_failure,
     render_intent,
     render_success,
-    render_welcome,
 )
 from installer.redaction import collect_secrets
 from installer.tui.join import join
@@ -78,12 +76,8 @@ def run_auto() -> int:
 def run_tui(*, ascii_only: bool = False) -> int:
     """Let a person install on this terminal; give the exit status.
 
-    It joins an installer that is running already. Where there is no terminal, it tells what this machine is and how
-    to install. Raises SlipwayError.
+    It joins an installer that is running already. Raises SlipwayError.
     """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        sys.stdout.write(render_welcome(read_inventory(SystemRunner()), read_release().version))
-        return ExitStatus.DONE
     status = join(ascii_only=ascii_only)
     if status is not None:
         return status
@@ -207,11 +201,11 @@ class Live:
 
     def _install(self) -> int:
         search = parse_search(self._parameters)
-        answer = find_answer(search, self._runner, say=self._consoles.say, warn=self._session.warn)
-        if answer is None:
-            return self._show_person()
+        secrets = secrets_of(search) | (self._ssh.secrets if self._ssh else set())
+        # The search too: what it ends in may restart the machine, which nobody must install on meanwhile.
         with unattended():
-            if self._install_from(answer, secrets_of(search) | (self._ssh.secrets if self._ssh else set())):
+            answer = find_answer(search, self._runner, say=self._consoles.say, warn=self._session.warn)
+            if answer and self._install_from(answer, secrets):
                 return ExitStatus.DONE
         return self._show_person()
 

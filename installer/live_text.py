@@ -6,80 +6,12 @@ from collections.abc import Sequence
 
 from hostlib.banner import render_certificate
 from hostlib.errors import ExitStatus
-from hostlib.inventory import Disk, Inventory, Nic
 from hostlib.paths import INSTALL_LOG, PRODUCT
-from hostlib.sizes import render_size
 from installer.config import InstallConfig
 from installer.execute import render_target
-from installer.volumes import ANSWER, LABELS
 
 LOG_LINES = 12
 HOW_TO_GET_A_SHELL = "A shell: Alt+F2 on the screen, Enter on a serial console."
-
-
-def render_welcome(inventory: Inventory, version: str) -> str:
-    """Give the text for a person at a machine without an answer file."""
-    labels = " or ".join(LABELS)
-    return (
-        f"\n{PRODUCT} {version}: installs a hypervisor node on this machine.\n\n"
-        f"Nothing has been changed. This version installs from an answer file:\n"
-        f"  1. Put {ANSWER} on a FAT, ext4 or ISO volume labelled {labels}.\n"
-        "  2. Attach it and start this machine again, or type:\n"
-        f"       slipway-install validate {ANSWER}    (checks it, writes nothing)\n"
-        "       slipway-install install --auto         (finds it and installs)\n"
-        f"\n{render_machine(inventory)}\n"
-    )
-
-
-def render_machine(inventory: Inventory) -> str:
-    """Give a short inventory: what an answer file needs to name."""
-    disks = [line for disk in inventory.disks for line in render_disk(disk)] or ["  none"]
-    nics = [render_nic(nic) for nic in inventory.nics if nic.physical] or ["  none"]
-    product = " ".join(part for part in (inventory.dmi.vendor, inventory.dmi.product) if part)
-    serial = f", serial {inventory.dmi.serial}" if inventory.dmi.serial else ""
-    firmware = inventory.firmware.mode.upper() + (
-        " with Secure Boot" if inventory.firmware.secure_boot else ""
-    )
-    memory = render_size(inventory.memory_bytes)
-    return "\n".join(
-        [
-            f"Machine: {product or 'unknown'}{serial}, {firmware}, {memory} of memory",
-            "Disks:",
-            *disks,
-            "Network interfaces:",
-            *nics,
-        ]
-    )
-
-
-def render_disk(disk: Disk) -> list[str]:
-    """Give the lines of one disk: its name for good, then what it is and what is on it."""
-    what = [
-        render_size(disk.size_bytes),
-        disk.model,
-        f"serial {disk.serial}" if disk.serial else "",
-        disk.name,
-    ]
-    lines = [f"  {disk.stable_path}", f"      {', '.join(part for part in what if part)}"]
-    if disk.boot_medium:
-        lines.append("      this system was started from it")
-    elif disk.contents:
-        lines.append(
-            f"      holds {', '.join(dict.fromkeys(_content(c.type, c.label or c.vg) for c in disk.contents))}"
-        )
-    else:
-        lines.append("      empty")
-    return lines
-
-
-def _content(kind: str, name: str) -> str:
-    return f"{kind} ({name})" if name else kind
-
-
-def render_nic(nic: Nic) -> str:
-    """Give the line of one network interface."""
-    link = {True: "link", False: "no link", None: "down"}[nic.link]
-    return f"  {nic.name:<12} {nic.mac}  {link:<8} {', '.join(nic.addresses) or 'no address'}"
 
 
 def render_intent(config: InstallConfig, source: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,17 +35,26 @@ def read_neighbours(path: Path = SOCKET) -> dict[int, Neighbour]:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(LIMIT_SECONDS)
             connection.connect(str(path))
-            return parse_neighbours(ask(connection))
+            return parse_neighbours(ask(connection, time.monotonic() + LIMIT_SECONDS))
     except (OSError, ValueError) as error:
         LOG.debug("no LLDP: %s", error)
         return {}
 
 
-def ask(connection: socket.socket) -> str:
-    """Give the reply of systemd-networkd. Raises OSError, and ValueError when it is no text."""
+def ask(connection: socket.socket, until: float) -> str:
+    """Give the reply of systemd-networkd, whole by this time of the monotonic clock, in seconds.
+
+    Raises OSError, TimeoutError among them, and ValueError when it is no text.
+    """
     connection.sendall(CALL)
     reply = b""
-    while END not in reply and len(reply) < LIMIT_BYTES and (piece := connection.recv(65536)):
+    while END not in reply and len(reply) < LIMIT_BYTES:
+        if (rest := until - time.monotonic()) <= 0:
+            raise TimeoutError("systemd-networkd does not come to an end")
+        connection.settimeout(rest)
+        piece = connection.recv(65536)
+        if not piece:
+            break
         reply += piece
     return reply.partition(END)[0].decode()
 

@@ -203,7 +203,12 @@ class Floor:
 
     def _take_back(self, name: str, trouble: str) -> None:
         # The shell has hung the terminal up: all of it is new.
-        app = self.open(name)
+        try:
+            app = self.open(name)
+        except (OSError, termios.error):
+            # Of this console alone: the others go on.
+            LOG.exception("the screens cannot come back to %s", name)
+            return
         if app and trouble:
             app.open(text_dialog(app, "Shell", trouble))
 

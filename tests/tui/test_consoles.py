@@ -6,12 +6,14 @@ import fcntl
 import os
 import struct
 import termios
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from installer.tui import consoles
 from tests.tui.terminals import Bench
 
 
@@ -139,6 +141,25 @@ def test_a_shell_that_cannot_be_had_is_told(bench: Bench) -> None:
     bench.serial.press("f2 enter")
     bench.wait_for("There is no shell: exit status 1.", [bench.serial])
     assert bench.runner.lines[1:] == ["systemctl stop slipway-visit@ttyS0.service"]
+
+
+def test_a_console_that_is_gone_after_its_shell_ends_no_other(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.wait_for("Nothing has been changed.")
+    bench.serial.press("f2 enter")
+    bench.wait(bench.runner.begun.is_set)
+    tried = threading.Event()
+
+    def vanish(*_: object) -> None:
+        tried.set()
+        raise termios.error(5, "Input/output error")
+
+    monkeypatch.setattr(consoles, "open_console", vanish)
+    bench.runner.ended.set()
+    bench.wait(tried.is_set)
+    bench.screen.press("enter")
+    bench.wait_for("Target disk", [bench.screen])
 
 
 def test_a_shell_outlives_the_screens(bench: Bench) -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from hostlib.http import Request, Response
 from hostlib.inventory import parse_inventory
-from hostlib.release import Release
 from installer import execute, live, live_session, report
 from installer.config import Endpoint
 from installer.discovery.search import Search
@@ -116,7 +115,6 @@ class Machine:
         monkeypatch.setattr(live_session, "read_inventory", lambda _: FOUR_DISKS)
         monkeypatch.setattr(live_session, "apply_resolver", lambda _: None)
         monkeypatch.setattr(live, "read_inventory", lambda _: FOUR_DISKS)
-        monkeypatch.setattr(live, "read_release", lambda: Release(version="1.2.3"))
         monkeypatch.setattr(live, "INSTALL_LOG", self.log)
         monkeypatch.setattr(live_session, "INSTALL_LOG", self.log)
         monkeypatch.setattr(

@@ -178,7 +178,14 @@ def test_verbs_of_the_live_system(
         return 4
 
     monkeypatch.setattr(live, called, record)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     assert run(*arguments) == (4, "", "")
+
+
+@pytest.mark.parametrize("arguments", [["tui"], ["tui", "--demo"]])
+def test_the_screens_need_a_terminal(run: Callable[..., Outcome], arguments: list[str]) -> None:
+    assert run(*arguments) == (2, "", "tui: this is no terminal; start it in one\n")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from hostlib.errors import CheckBlocksError, ExitStatus, Problem, StepError, Use
 from installer import execute, live, live_session
 from installer.config import Endpoint
 from installer.live import parse_parameters
-from installer.live_prepare import Prepared
 from installer.volumes import Answer
 from tests.unit.installer_fakes import DISK, PASSWORD, config
 from tests.unit.live_fakes import ANSWER, FOUR_DISKS, REPORT, WHERE, Machine
@@ -275,12 +274,6 @@ def test_install_from_a_file(machine: Machine, tmp_path: Path, capsys: pytest.Ca
     assert machine.installed == 2
 
 
-def test_the_verb_for_a_person(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
-    assert live.run_tui() == ExitStatus.DONE
-    assert "Slipway 1.2.3" in capsys.readouterr().out
-    assert machine.installed == 0
-
-
 def test_who_may_not_write_the_log_is_told(machine: Machine, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     machine.log = tmp_path / "file/install.log"
@@ -295,25 +288,32 @@ def test_a_shell_that_a_console_has_from_the_screens_stays(machine: Machine) -> 
     assert machine.run("slipway.mode=tui")[2] == [SHELL_ON_SCREEN]
 
 
-BUSY = "install: another installation is running on this machine; wait for its end"
+BUSY = (
+    "install: this machine looks for its answer file, or installs by one that it has found; wait for its end"
+)
 
 
+@pytest.mark.parametrize(("module", "name"), [(live, "find_answer"), (live_session, "prepare")])
 def test_no_second_installer_beside_an_unattended_one(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    module: object,
+    name: str,
 ) -> None:
-    """`install` and `tui`, typed while the service reads the machine, counts down or installs."""
+    """`install` and `tui`, typed while the service looks for its answer, reads the machine, counts down or installs."""
     told: list[object] = []
+    then = getattr(module, name)
 
-    def try_verbs(*_: object) -> Prepared:
+    def try_verbs(*arguments: object, **named: object) -> object:
         told.append(live.run_install_file(str(tmp_path / "any.toml")))
         with pytest.raises(CheckBlocksError, match=BUSY):
             live.run_tui()
-        return Prepared(machine.config, [], "{}", FOUR_DISKS)
+        return then(*arguments, **named)
 
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     monkeypatch.setattr(live, "join", lambda **_: None)
-    monkeypatch.setattr(live_session, "prepare", try_verbs)
+    monkeypatch.setattr(module, name, try_verbs)
     assert machine.run("slipway.mode=auto")[0] == ExitStatus.DONE
     assert told == [ExitStatus.CHECK_BLOCKS]
     assert BUSY in capsys.readouterr().err
@@ -331,7 +331,5 @@ def test_a_person_after_a_key_is_not_refused(machine: Machine, monkeypatch: pyte
 
 
 def test_the_verb_for_a_person_joins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     monkeypatch.setattr(live, "join", lambda *, ascii_only: ExitStatus.STEP_FAILED if ascii_only else None)
     assert live.run_tui(ascii_only=True) == ExitStatus.STEP_FAILED

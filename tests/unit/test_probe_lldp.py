@@ -2,7 +2,9 @@
 
 import json
 import socket
+import time
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -26,7 +28,7 @@ def test_the_switch_is_the_neighbour() -> None:
     here, networkd = socket.socketpair()
     with here, networkd:
         networkd.sendall(REPLY.encode() + b"\0more")
-        reply = ask(here)
+        reply = ask(here, time.monotonic() + 5)
         assert networkd.recv(100) == CALL
     assert parse_neighbours(reply) == {
         2: Neighbour(
@@ -34,6 +36,29 @@ def test_the_switch_is_the_neighbour() -> None:
         ),
         3: Neighbour(port="7", chassis="00:1c:73:00:00:02"),
     }
+
+
+def test_a_reply_that_comes_in_drops_is_not_waited_for() -> None:
+    class Drops:
+        """Gives a byte at a time, each after a while."""
+
+        given = 0
+
+        def sendall(self, _: bytes) -> None:
+            pass
+
+        def settimeout(self, seconds: float) -> None:
+            assert 0 < seconds <= 0.05
+
+        def recv(self, _: int) -> bytes:
+            self.given += 1
+            time.sleep(0.02)
+            return b" "
+
+    drops = Drops()
+    with pytest.raises(TimeoutError):
+        ask(cast("socket.socket", drops), time.monotonic() + 0.05)
+    assert drops.given <= 3
 
 
 def test_what_the_network_says_is_harmless() -> None:

@@ -163,8 +163,10 @@ def _make_read_only(person: Person, vm: Vm) -> None:
     person.sees("A root shell takes this console")
     person.press("enter")
     vm.console.wait_for(r"root@\S+:~# ", EVENT_SECONDS)
-    person.type(f"blockdev --setro /dev/disk/by-id/virtio-{BAD_SERIAL}*\r")
-    vm.console.wait_for(r"root@\S+:~# ", EVENT_SECONDS)
+    disk = f"/dev/disk/by-id/virtio-{BAD_SERIAL}"
+    # The quotes keep the typed line itself from being taken for the answer.
+    person.type(f"blockdev --setro {disk}*; echo is read-'only' $(blockdev --getro {disk} {disk}-part3)\r")
+    vm.console.wait_for(r"is read-only 1 1$", EVENT_SECONDS)
     person.type("exit\r")
     person.sees("The installation has failed")
 
