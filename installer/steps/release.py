@@ -181,18 +181,14 @@ class Release:
         _remove_lvs(context, {n: lv for n, lv in orphans.items() if lv.vg == VG and lv.vg_uuid not in known})
         progress(0.5)
         for command in self.renames():
-            try:
-                context.runner.run(command)
-            except CommandError as error:
-                _set_aside(context, command[2], vgs, error)
+            why = _rename(context, command)
+            if why:
+                _set_aside(context, command[2], vgs, why)
 
     def _read_vgs(self, context: Context) -> dict[str, Vg]:
         """The inventory goes on without LVM when LVM does not answer; here that must end the installation."""
         own = read_tree(kernel_name(self.target.path), context.sysfs, context.proc).nodes
-        try:
-            vgs = read_vgs(context.runner)
-        except (ValueError, KeyError) as error:
-            raise StepError(f"LVM does not tell which VGs there are: {error}") from error
+        vgs = _ask_lvm(context)
         for path, vg in vgs.items():
             if vg.name == VG and vg.uuid not in self.rename_vgs and kernel_name(path) not in own:
                 raise StepError(
@@ -202,7 +198,27 @@ class Release:
         return vgs
 
 
-def _set_aside(context: Context, uuid: str, vgs: Mapping[str, Vg], error: CommandError) -> None:
+def _ask_lvm(context: Context) -> dict[str, Vg]:
+    """Give path of a PV -> its VG. Raises StepError."""
+    try:
+        return read_vgs(context.runner)
+    except (ValueError, KeyError) as error:
+        raise StepError(f"LVM does not tell which VGs there are: {error}") from error
+
+
+def _rename(context: Context, command: tuple[str, ...]) -> str:
+    """Rename a VG; give why it has not got its new name, or nothing."""
+    try:
+        done = context.runner.run(command)
+    except CommandError as error:
+        return (error.output.splitlines() or [error.reason])[-1]
+    # By UUID, vgrename ends with status 0 although it could write nothing (LVM 2.03.31, a disk that is read-only).
+    if all(vg.uuid != command[2] or vg.name != VG for vg in _ask_lvm(context).values()):
+        return ""
+    return (done.stderr.splitlines() or ["vgrename changed nothing"])[-1].strip()
+
+
+def _set_aside(context: Context, uuid: str, vgs: Mapping[str, Vg], why: str) -> None:
     """Take the disk of a VG that cannot be renamed out of this live system. Raises StepError.
 
     Only one that an installation has failed on since the machine was started: nobody misses what is on it, and
@@ -212,19 +228,18 @@ def _set_aside(context: Context, uuid: str, vgs: Mapping[str, Vg], error: Comman
     disks = {disk_of(context.sysfs, kernel_name(path)) for path, vg in vgs.items() if vg.uuid == uuid}
     where = ", ".join(sorted(failed.get(disk, f"/dev/{disk}") for disk in disks)) or f"VG {uuid}"
     if not disks or not disks <= failed.keys():
-        why = (error.output.splitlines() or [error.reason])[-1]
         raise StepError(
             f"{where}: its VG {VG} cannot be renamed ({why}), and the node would find two of that name; "
             "take the disk out of the machine, or make it writable, and try again"
-        ) from error
+        )
     for disk in sorted(disks):
         tree = read_tree(disk, context.sysfs, context.proc)
         if tree.mounted() or tree.swapping():
-            raise StepError(f"{failed[disk]}: it is in use; unmount what is on it and try again") from error
+            raise StepError(f"{failed[disk]}: it is in use; unmount what is on it and try again")
         release_disk(context, failed[disk])
         detach_disk(context, disk)
-    if any(vg.uuid == uuid for vg in read_vgs(context.runner).values()):
-        raise StepError(f"{where}: LVM still sees its VG {VG}; take the disk out and try again") from error
+    if any(vg.uuid == uuid for vg in _ask_lvm(context).values()):
+        raise StepError(f"{where}: LVM still sees its VG {VG}; take the disk out and try again")
     context.warn(
         f"{where}: the disk takes no writes, so its VG {VG} keeps that name. Take it out before the machine "
         "restarts: a node that finds two VGs of one name may not start"

@@ -36,6 +36,8 @@ class Machine:
             self.add_lv(0, "pve-root", "sda3")
             self.add_lv(1, "pve-data_tmeta", "sda3")
             self.add_lv(2, "pve-data-tpool", "dm-1")
+        self.vg = "pve"
+        self.writable = True
         self.runner = FakeRunner()
         self.runner.before = self._follow
         self.warnings: list[str] = []
@@ -77,8 +79,10 @@ class Machine:
             for link in blocks.iterdir():
                 if not link.exists():
                     link.unlink()
+        elif line == RENAME and self.writable and not self.runner.failures:
+            self.vg = "pve-OLD-1"
         sees = (blocks / "sda3").exists()
-        row = {"pv_name": "/dev/sda3", "vg_name": "pve", "vg_uuid": UUID, "vg_tags": ""}
+        row = {"pv_name": "/dev/sda3", "vg_name": self.vg, "vg_uuid": UUID, "vg_tags": ""}
         self.runner.outputs["pvs"] = json.dumps({"report": [{"pv": [row] if sees else []}]})
 
     def release(self) -> list[str]:
@@ -153,6 +157,14 @@ def test_a_disk_that_failed_and_takes_no_name_is_taken_away(tmp_path: Path) -> N
     (warning,) = machine.warnings
     assert warning.startswith("/dev/sda: the disk takes no writes")
     assert "Take it out before the machine restarts" in warning
+
+
+def test_a_name_that_vgrename_has_not_written_is_not_believed(tmp_path: Path) -> None:
+    """It ends with status 0 all the same."""
+    machine = Machine(tmp_path)
+    machine.writable = False
+    assert f"tee {machine.sysfs.resolve() / SCSI / '2:0:0:0/delete'}" in machine.release()
+    assert "the disk takes no writes" in machine.warnings[0]
 
 
 def test_a_disk_that_nothing_is_known_of_is_never_taken_away(tmp_path: Path) -> None:

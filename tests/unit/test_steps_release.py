@@ -240,9 +240,15 @@ def test_a_vg_of_our_name_on_the_target_is_no_obstacle(tmp_path: Path) -> None:
 
 def test_release_renames_after_the_disk_is_free(tmp_path: Path) -> None:
     runner = FakeRunner({"pvs": pvs("/dev/sdb", "pve", INNER)})
+
+    def rename(line: str) -> None:
+        if line.startswith("vgrename"):
+            runner.outputs["pvs"] = pvs("/dev/sdb", "pve-OLD-1", INNER)
+
+    runner.before = rename
     step = Release(target(path="/dev/sda"), {INNER: "pve-OLD-1"})
     step.run(context(runner, tmp_path), lambda _: None)
-    assert runner.lines[1:] == ["udevadm settle --timeout=30", f"vgrename --yes {INNER} pve-OLD-1"]
+    assert runner.lines[1:3] == ["udevadm settle --timeout=30", f"vgrename --yes {INNER} pve-OLD-1"]
     assert [preview.command for preview in step.describe()] == step.renames()
 
 
