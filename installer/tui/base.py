@@ -14,7 +14,9 @@ from hostlib.errors import CommandError, SlipwayError, UserError
 from hostlib.inventory import Inventory
 from installer.config import InstallConfig
 from installer.tui import places, views
-from installer.tui.check import MACHINE, parse_draft, problems_of, resolve_draft
+from installer.tui.agreement import Agreement, make_agreement
+from installer.tui.check import MACHINE, problems_of
+from installer.tui.confirmation import is_confirmed
 from installer.tui.controller import (
     Choice,
     Disk,
@@ -35,6 +37,7 @@ from installer.tui.installation import Installation
 LOG = logging.getLogger("slipway.tui")
 T = TypeVar("T")
 REBOOT_SECONDS: Final = 30
+OTHER: Final = "this is not what the summary showed a moment ago; look at it again"
 Spawn = Callable[[Callable[[], None]], None]
 
 
@@ -43,8 +46,8 @@ def in_thread(work: Callable[[], None]) -> None:
     threading.Thread(target=work, daemon=True).start()
 
 
-def _intent(draft: Draft, inventory: Inventory) -> Intent:
-    return views.view_intent(resolve_draft(draft, inventory), inventory, parse_draft(draft)[1])
+def _bug(error: Exception) -> str:
+    return f"a bug in the installer: {type(error).__name__}: {error}"
 
 
 class BaseController:
@@ -62,6 +65,7 @@ class BaseController:
         self._left: set[str] = set()
         self._typed: set[str] = set()
         self._inventory: Inventory | None = None
+        self._disk_changes = 0
         self._reading = True
         self._trouble = ""
         self._made: dict[str, tuple[tuple[object, ...], Any]] = {}
@@ -174,15 +178,20 @@ class BaseController:
             self._trouble = ""
         except (SlipwayError, OSError, ValueError) as error:
             LOG.warning("the machine cannot be read: %s", error)
-            self._trouble = str(error)
-        self._reading = False
-        self._changed()
+            self._trouble = str(error) or type(error).__name__
+        except Exception as error:
+            LOG.exception("the machine cannot be read")
+            self._trouble = _bug(error)
+        finally:
+            self._reading = False
+            self._changed()
 
     def _know(self, inventory: Inventory) -> None:
         """Take what the machine is; what it suggests is entered where nobody has typed."""
         with self._lock:
             before = views.propose(self._inventory, self._draft.nic) if self._inventory else {}
             nic_before = self._draft.nic
+            self._follow_disk(inventory)
             self._inventory = inventory
             known = {nic.key for nic in views.view_nics(inventory)}
             seen = {name for name in self._left if getattr(self._draft, name) != ""}
@@ -195,6 +204,15 @@ class BaseController:
             # emptied fill itself again.
             self._propose({name: text for name, text in found.items() if text != before.get(name)}, seen)
         self._changed()
+
+    def _follow_disk(self, inventory: Inventory) -> None:
+        """Keep the chosen disk under its best name; what was typed to erase it was for the disk as it was then."""
+        path = self._draft.disk
+        before = views.disk_at(self._inventory, path) if self._inventory else None
+        disk = views.disk_at(inventory, path)
+        if disk != before:
+            self._disk_changes += 1
+            self._put({"confirmation": "", "disk": disk.stable_path if disk else path})
 
     def machine(self) -> Machine | None:
         """Give the machine; None while it is being read."""
@@ -241,46 +259,56 @@ class BaseController:
     # The installation.
 
     def intent(self) -> Intent | None:
-        """Give what will be done; None while something is wrong."""
+        """Give what will be done; None while something is wrong, or what is known of the machine is old."""
+        agreement = self._agreement()
+        return replace(agreement.intent, disk_changes=self._disk_changes) if agreement else None
+
+    def _agreement(self) -> Agreement | None:
+        """Give what can be agreed to now."""
         with self._lock:
             draft, inventory = self._draft, self._inventory
-            if inventory is None or self._all_problems():
+            if inventory is None or self._reading or self._trouble or self._all_problems():
                 return None
-            return self._once("intent", (draft, inventory), lambda: _intent(draft, inventory))
+            return self._once("agreement", (draft, inventory), lambda: make_agreement(draft, inventory))
 
     def open_problems(self) -> tuple[str, ...]:
         """Give what stands against the installation."""
-        if self._inventory is None:
+        if self._reading or self._inventory is None:
             return ("the machine is being read; wait a moment",)
+        if self._trouble:
+            return (f"the machine cannot be read: {self._trouble}; choose Read again on the first screen",)
         found = self._all_problems().items()
         return tuple(
             f"{PLACES.get(field, field)}: {text}" if field != MACHINE else text for field, text in found
         )
 
-    def start_install(self) -> str:
-        """Begin; give why not."""
-        intent, draft = self.intent(), self._draft
-        if intent is None or self._inventory is None:
-            return next(iter(self.open_problems()), "something is missing; go back and look")
-        typed = draft.confirmation.strip()
-        if intent.confirmation and typed.lower() != intent.confirmation.lower():
-            wrong = f"'{typed}' is not {intent.confirmation_hint}" if typed else "the disk is not empty"
-            return f"{wrong}; type {intent.confirmation_hint} to erase it"
-        inventory = self._inventory
-        if self.installation.confirm():
-            self._spawn(lambda: self._run(draft, inventory))
-        return ""
+    def start_install(self, shown: Intent | None) -> str:
+        """Begin what has been shown; give why not."""
+        # What is looked at here and what is installed then must be one: nothing may be entered in between.
+        with self._lock:
+            intent, agreed = self.intent(), self._agreement()
+            if intent is None or agreed is None:
+                return next(iter(self.open_problems()), "something is missing; go back and look")
+            if intent != shown:
+                return OTHER
+            typed, hint = agreed.draft.confirmation.strip(), intent.confirmation_hint
+            if intent.confirmation and not is_confirmed(intent.confirmation, typed):
+                wrong = f"'{typed}' is not {hint}" if typed else "the disk is not empty"
+                return f"{wrong}; type {hint} to erase it"
+            if self.installation.confirm():
+                self._spawn(lambda: self._run(agreed))
+            return ""
 
-    def _run(self, draft: Draft, inventory: Inventory) -> None:
+    def _run(self, agreed: Agreement) -> None:
         try:
-            config = self._install(draft, inventory)
+            config = self._install(agreed)
         except SlipwayError as error:
             self._fail(str(error))
         except Exception as error:
             LOG.exception("a bug")
             written = "\nWhat has been written to the disk is not known; the log tells."
             known = "" if self.state is State.CONFIRMED else written
-            self._fail(f"a bug in the installer: {type(error).__name__}: {error}{known}")
+            self._fail(f"{_bug(error)}{known}")
         else:
             # What has been warned of is read by a person first: it may be to be done before the restart.
             if not self.progress().warnings:
@@ -295,8 +323,8 @@ class BaseController:
             reason += "\nNothing has been written to a disk."
         self.installation.fail(reason)
 
-    def _install(self, draft: Draft, inventory: Inventory) -> InstallConfig:
-        """Install, telling `self.installation`. Raises SlipwayError."""
+    def _install(self, agreed: Agreement) -> InstallConfig:
+        """Install what was agreed to, or nothing, telling `self.installation`. Raises SlipwayError."""
         raise NotImplementedError
 
     def progress(self) -> Progress:
@@ -308,9 +336,10 @@ class BaseController:
         return self.installation.outcome
 
     def retry(self) -> None:
-        """Go back to what has been entered; the machine is read again."""
-        self.installation.retry()
-        self.rescan()
+        """Go back to what has been entered; the machine is read again, and nothing can be agreed to before."""
+        if self.state is State.FAILED:
+            self.rescan()
+            self.installation.retry()
 
     def reboot_seconds(self) -> int | None:
         """Give the seconds until the machine is restarted."""
@@ -358,7 +387,11 @@ class BaseController:
                 self._jobs[name] = Job("failed", f"{error.command}: {last[0]}")
             except (SlipwayError, OSError) as error:
                 self._jobs[name] = Job("failed", str(error))
-            self._changed()
+            except Exception as error:
+                LOG.exception("%s has failed", name)
+                self._jobs[name] = Job("failed", f"{_bug(error)}; F3 shows the log")
+            finally:
+                self._changed()
 
         self._jobs[name] = Job("running", doing)
         self._changed()

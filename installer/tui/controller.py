@@ -133,7 +133,9 @@ class Intent:
     confirmation: str
     """What must be typed before; empty: nothing."""
     confirmation_hint: str = ""
-    """What is to be typed, in words: `the last 4 characters of the serial number`."""
+    """What is to be typed, in words: `the last 4 characters of its serial number`."""
+    disk_changes: int = 0
+    """How often the chosen disk has changed under its name: two disks may look the same in all the rest."""
 
 
 class State(StrEnum):
@@ -241,13 +243,13 @@ class Controller(Protocol):
     # The installation.
 
     def intent(self) -> Intent | None:
-        """Give what will be done; None while something entered is wrong."""
+        """Give what will be done; None while something entered is wrong, or the machine is being read."""
 
     def open_problems(self) -> tuple[str, ...]:
         """Give what stands against the installation, each with its place."""
 
-    def start_install(self) -> str:
-        """Begin. Gives why it does not begin, in a line, or nothing."""
+    def start_install(self, shown: Intent | None) -> str:
+        """Begin what a person has been shown. Gives why it does not begin, in a line, or nothing."""
 
     def progress(self) -> Progress:
         """Give how far it is."""

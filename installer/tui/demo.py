@@ -16,10 +16,9 @@ from installer.execute import render_failure
 from installer.plan import plan_install
 from installer.progress import Event, Reporter
 from installer.steps.base import Step
+from installer.tui.agreement import Agreement
 from installer.tui.base import BaseController, Spawn, in_thread
-from installer.tui.check import resolve_draft
 from installer.tui.controller import Choice
-from installer.tui.draft import Draft
 
 DEMO_SECONDS: Final = 30
 """How long an installation takes here; a real one takes some minutes."""
@@ -54,8 +53,8 @@ class DemoController(BaseController):
         self._sleep(READ_SECONDS)
         return self._machine
 
-    def _install(self, draft: Draft, inventory: Inventory) -> InstallConfig:
-        config = resolve_draft(draft, inventory)
+    def _install(self, agreed: Agreement) -> InstallConfig:
+        config = agreed.config
         plan = plan_install(config)
         names = [step.name for step in plan]
         if self._fail_at not in {"", *names}:

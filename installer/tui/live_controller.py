@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from hostlib.errors import CheckBlocksError, Problem, SlipwayError, UserError
+from hostlib.errors import Problem, SlipwayError, UserError
 from hostlib.http import Request, send
-from hostlib.inventory import Disk, Inventory, Lease, Nic
+from hostlib.inventory import Inventory, Lease, Nic
 from hostlib.paths import INSTALL_LOG
 from hostlib.probe import read_inventory, read_network
 from hostlib.probe.attempt import attempt
@@ -21,13 +21,15 @@ from installer.answers.ssh_keys import check_ssh_keys
 from installer.answers.tables import KEYBOARDS
 from installer.answers.urls import check_url
 from installer.config import InstallConfig
+from installer.execute import unmount_leftovers
 from installer.leases import apply_resolver
 from installer.live_session import Session
 from installer.live_ssh import LiveSsh, addresses_of
+from installer.tui.agreement import Agreement, check_agreed
 from installer.tui.base import BaseController, Spawn, in_thread
 from installer.tui.check import SOURCE
 from installer.tui.controller import Choice, State
-from installer.tui.draft import Draft, Value, render_answer, render_tables, to_tables
+from installer.tui.draft import Value, render_answer, render_tables, to_tables
 from installer.tui.sticks import find_sticks, write_to_stick
 from installer.volumes import Answer
 
@@ -58,24 +60,31 @@ class LiveController(BaseController):
         self._ssh = ssh
         self._runner = runner
         self._look_at: float | None = None
+        self._keyboard = ""
         self._log_path = log
         self.version = read_release().version
 
     # The machine.
 
     def _read(self) -> Inventory:
-        return read_inventory(self._runner)
+        try:
+            unmount_leftovers(self._runner)
+        except (SlipwayError, OSError) as error:
+            # Another installation runs, or something holds the mount: the check of the disk tells what is in use.
+            LOG.warning("what an installation has left stays mounted: %s", error)
+        inventory = read_inventory(self._runner)
+        apply_resolver(inventory)
+        return inventory
 
     def _learn(self) -> None:
         self._look_at = None
         super()._learn()
-        if self._inventory:
-            apply_resolver(self._inventory)
         self._look_at = self._clock()
 
     def tick(self) -> None:
         """Look at the network too, while something is entered: DHCP and LLDP take their time."""
         super().tick()
+        self._follow_keyboard()
         due = self._look_at is not None and self._clock() >= self._look_at + LOOK_SECONDS
         if due and self.state is State.EDITING:
             self._look_at = None
@@ -101,11 +110,16 @@ class LiveController(BaseController):
 
     def set(self, field: str, value: Value) -> None:
         """Enter something; a keyboard layout is used at once."""
-        before = self.draft.keyboard
         super().set(field, value)
-        layout = self.draft.keyboard
-        if layout in KEYBOARDS and layout != before:
-            self._begin("keyboard", "", lambda: self._use_keyboard(layout))
+        self._follow_keyboard()
+
+    def _follow_keyboard(self) -> None:
+        """Use the layout that is chosen. One that is chosen while another is being loaded has its turn then."""
+        with self._lock:
+            layout = self.draft.keyboard
+            if layout in KEYBOARDS and layout != self._keyboard and self.job("keyboard").state != "running":
+                self._keyboard = layout
+                self._begin("keyboard", "", lambda: self._use_keyboard(layout))
 
     def _use_keyboard(self, key: str) -> str:
         layout, variant = KEYBOARDS[key]
@@ -115,17 +129,18 @@ class LiveController(BaseController):
 
     # The installation.
 
-    def _install(self, draft: Draft, inventory: Inventory) -> InstallConfig:
+    def _install(self, agreed: Agreement) -> InstallConfig:
         session = Session(
             self._runner,
             lambda text: LOG.info("%s", text.strip()),
             moving=False,
             watch=[self.installation.take],
         )
+        draft = agreed.draft
         secrets = {draft.password} | (self._ssh.secrets if self._ssh else set())
         try:
             prepared = session.prepare(Answer(render_tables(to_tables(draft)), SOURCE), secrets)
-            check_same_disk(_disk_at(inventory, draft.disk), _disk_at(prepared.inventory, draft.disk))
+            check_agreed(agreed, prepared.config, prepared.inventory)
             self.installation.begin()
             session.install(prepared)
         except SlipwayError as error:
@@ -217,18 +232,6 @@ class LiveController(BaseController):
         """Give how to log in by ssh, at all addresses that were read."""
         nics = self._inventory.nics if self._inventory else ()
         return self._ssh.rows(addresses_of(nics)) if self._ssh else ()
-
-
-def check_same_disk(seen: Disk, now: Disk) -> None:
-    """Raise CheckBlocksError unless a disk is still what a person has been shown and has agreed to erase."""
-    if (seen.serial, seen.size_bytes, seen.contents) == (now.serial, now.size_bytes, now.contents):
-        return
-    what = "this disk is not what it was when the summary was shown: serial number, size or contents have changed"
-    raise CheckBlocksError(Problem(now.stable_path, what, "try again and look at the summary"))
-
-
-def _disk_at(machine: Inventory, path: str) -> Disk:
-    return next(disk for disk in machine.disks if disk.stable_path == path)
 
 
 def _checked(url: str) -> str:

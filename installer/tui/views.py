@@ -18,6 +18,7 @@ from installer.config import InstallConfig
 from installer.layout import plan_layout
 from installer.resolve import VG
 from installer.resolve_network import pinned_names
+from installer.tui.confirmation import Confirmation, confirmation_of
 from installer.tui.controller import Disk, Finding, Intent, Layout, Machine, Nic, Part
 from installer.tui.draft import Draft, to_tables
 from installer.tui.systems import NODE, system_of
@@ -35,8 +36,6 @@ TYPES: Final = {
 }
 """Types of libblkid by the names that people know."""
 MEMBERS: Final = frozenset(TYPES) - {"LVM2_member", "crypto_LUKS", "gpt", "dos"}
-TAIL: Final = 4
-"""How many characters of the serial number confirm that a disk is erased."""
 NIC_NAMES: Final = ("ID_NET_NAME_MAC", "ID_PATH", "INTERFACE")
 """Properties of udev that name a card, the best first."""
 
@@ -57,6 +56,12 @@ def view_machine(machine: Inventory, clock: str) -> Machine:
 
 def _finding(finding: checks.Finding) -> Finding:
     return Finding(finding.severity, finding.device, f"{finding.text} ({finding.measured})", finding.todo)
+
+
+def disk_at(machine: Inventory, path: str) -> inventory.Disk | None:
+    """Give the disk that has this path, the kernel's or one of /dev/disk/by-id; None where no disk has."""
+    name = path.removeprefix("/dev/disk/by-id/")
+    return next((disk for disk in machine.disks if path == disk.path or name in disk.ids), None)
 
 
 def view_disks(machine: Inventory) -> tuple[Disk, ...]:
@@ -182,7 +187,7 @@ def default_nic(machine: Inventory) -> str:
 
 def view_layout(draft: Draft, machine: Inventory) -> Layout:
     """Give how the chosen disk will be divided."""
-    disk = next((disk for disk in machine.disks if disk.stable_path == draft.disk), None)
+    disk = disk_at(machine, draft.disk)
     if disk is None:
         return Layout(problem="no disk is chosen")
     try:
@@ -219,7 +224,13 @@ def view_intent(config: InstallConfig, machine: Inventory, warnings: Sequence[st
     renames = (
         f"volume group {VG} on another disk is renamed to {name}" for name in config.rename_vgs.values()
     )
-    tail, hint = confirmation_of(disk) if lost else ("", "")
+    asked = confirmation_of(disk, machine) if lost else Confirmation("", "")
+    identity = (
+        f"model {target.model or 'unknown'}",
+        f"serial {target.serial or 'unknown'}",
+        render_size(target.size_bytes),
+        asked.note,
+    )
     return Intent(
         rows=(
             ("Node", config.fqdn),
@@ -229,19 +240,9 @@ def view_intent(config: InstallConfig, machine: Inventory, warnings: Sequence[st
             ("Root", f"mail to {config.mailto}, ssh keys: {len(config.root_ssh_keys)}"),
             ("File system", config.filesystem),
         ),
-        disk=(
-            f"{target.path}\n"
-            f"model {target.model or 'unknown'}, serial {target.serial or 'unknown'}, {render_size(target.size_bytes)}"
-        ),
+        disk=f"{target.path}\n{', '.join(part for part in identity if part)}",
         lost=lost,
         also=(*renames, *warnings, *config.warnings, *(str(finding.problem) for finding in found)),
-        confirmation=tail,
-        confirmation_hint=hint,
+        confirmation=asked.text,
+        confirmation_hint=asked.hint,
     )
-
-
-def confirmation_of(disk: inventory.Disk) -> tuple[str, str]:
-    """Give what confirms that this disk is erased, and what that is in words."""
-    if disk.serial:
-        return disk.serial[-TAIL:], f"the last {min(TAIL, len(disk.serial))} characters of its serial number"
-    return disk.stable_path[-TAIL:], f"the last {TAIL} characters of its name"

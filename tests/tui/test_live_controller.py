@@ -2,120 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, NoReturn
 
 import pytest
 
-from hostlib.errors import CommandError, Problem, StepError, UserError
+from hostlib.errors import CommandError, StepError
 from hostlib.http import Request, Response
 from hostlib.inventory import Content, Inventory, Neighbour
-from installer.answers import parse_answers
-from installer.live_prepare import Prepared
+from installer import execute
 from installer.live_ssh import LiveSsh
-from installer.progress import Event, Sink
-from installer.resolve import resolve
-from installer.tui import live_controller, sticks, views
+from installer.tui import live_controller, views
 from installer.tui.controller import State
 from installer.tui.draft import Draft
-from installer.tui.live_controller import LOG_BYTES, LOOK_SECONDS, LiveController
-from installer.volumes import Answer
-from tests.tui.harness import Console, machine
+from installer.tui.live_controller import LOG_BYTES, LOOK_SECONDS
+from tests.tui.harness import Console
+from tests.tui.live_fakes import DEVICE, SERVER, WITH_STICK, FakeSession, Live
 from tests.tui.test_draft import GOOD, HASH, KEY
 from tests.unit.installer_fakes import FakeRunner
 
-SERVER = machine("nvme-server")
-STICK = SERVER.disks[0].model_copy(
-    update={
-        "name": "sdz",
-        "ids": ("usb-DISK-0:0",),
-        "bus": "usb",
-        "serial": "77",
-        "wwn": "",
-        "contents": (
-            Content(device="sdz", type="dos"),
-            Content(device="sdz1", type="vfat", label="DATA"),
-            Content(device="sdz2", type="ntfs"),
-        ),
-    }
-)
-WITH_STICK = SERVER.model_copy(update={"disks": (*SERVER.disks, STICK)})
-DEVICE = "/dev/disk/by-id/usb-DISK-0:0-part1"
-
-
-class FakeSession:
-    """Stands in for the session that installs."""
-
-    changed: Inventory = WITH_STICK
-    error: Exception | None = None
-    told: ClassVar[list[str]] = []
-
-    def __init__(self, *_: object, watch: list[Sink], **__: object) -> None:
-        self._watch = watch
-
-    def prepare(self, answer: Answer, secrets: set[str]) -> Prepared:
-        assert secrets == {GOOD.password}
-        answers, _ = parse_answers(answer.text, answer.source)
-        return Prepared(resolve(answers, self.changed), [], "", self.changed)
-
-    def install(self, _: Prepared) -> None:
-        for sink in self._watch:
-            sink(Event("progress", "copy", 42))
-            sink(Event("succeeded", fingerprint="AB:" * 31 + "CD"))
-        if self.error:
-            raise self.error
-
-    def fail(self, reason: str, _status: int) -> None:
-        self.told.append(reason)
-
-    def close(self) -> None:
-        self.told.append("closed")
-
-
-class Live(LiveController):
-    """What takes its time is done when a test says `work()`."""
-
-    def __init__(self, runner: FakeRunner, log: Path, ssh: LiveSsh | None = None) -> None:
-        self.waiting: list[Callable[[], None]] = []
-        self.seconds = 1000.0
-        super().__init__(runner, spawn=self.waiting.append, clock=lambda: self.seconds, log=log, ssh=ssh)
-
-    def pass_time(self, seconds: float) -> None:
-        self.seconds += seconds
-        self.tick()
-        self.work()
-
-    def work(self) -> None:
-        while self.waiting:
-            self.waiting.pop(0)()
-
-    def enter(self, draft: Draft) -> None:
-        self._draft = draft
-
-
-@pytest.fixture
-def runner() -> FakeRunner:
-    return FakeRunner({"openssl": f"{HASH}\n", "blkid": "vfat\n", "ckbcomp": "keycode 1 = Escape\n"})
-
-
-@pytest.fixture
-def live(runner: FakeRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Live:
-    monkeypatch.setattr(live_controller, "read_inventory", lambda _: WITH_STICK)
-    monkeypatch.setattr(live_controller, "read_network", lambda: (WITH_STICK.nics, WITH_STICK.leases))
-    monkeypatch.setattr(live_controller, "apply_resolver", lambda _: None)
-    monkeypatch.setattr(live_controller, "Session", FakeSession)
-    monkeypatch.setattr(FakeSession, "told", [])
-    monkeypatch.setattr(sticks, "MOUNT_POINT", tmp_path / "stick")
-    controller = Live(runner, tmp_path / "install.log")
-    controller.rescan()
-    controller.work()
-    controller.enter(GOOD)
-    return controller
-
 
 def test_an_installation(live: Live) -> None:
-    assert live.start_install() == ""
+    assert live.start() == ""
     live.work()
     assert (live.state, live.progress().percent) == (State.DONE, 42)
     assert live.outcome().url == "https://192.0.2.2:8006/"
@@ -127,33 +35,15 @@ def test_an_installation(live: Live) -> None:
 
 def test_a_failure_is_told_to_the_report_and_the_screens(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeSession, "error", StepError("copy: no space"))
-    live.start_install()
+    live.start()
     live.work()
     assert (live.state, live.outcome().reason) == (State.FAILED, "copy: no space")
     assert FakeSession.told == ["copy: no space", "closed"]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"serial": "other"}, {"contents": (Content(device="nvme0n1", type="ext4"),)}, {"size_bytes": 2**40}],
-)
-def test_a_disk_that_has_changed_since_it_was_shown_is_not_erased(
-    live: Live, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
-) -> None:
-    other = WITH_STICK.disks[0].model_copy(update=change)
-    now = WITH_STICK.model_copy(update={"disks": (other, *WITH_STICK.disks[1:])})
-    monkeypatch.setattr(FakeSession, "changed", now)
-    live.start_install()
-    live.work()
-    assert live.state is State.FAILED
-    assert live.progress().percent == 0
-    assert "have changed" in live.outcome().reason
-    assert live.outcome().reason.endswith("Nothing has been written to a disk.")
-
-
 def test_a_bug_ends_the_installation_too(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeSession, "error", KeyError("x"))
-    live.start_install()
+    live.start()
     live.work()
     assert live.outcome().reason == (
         "a bug in the installer: KeyError: 'x'\nWhat has been written to the disk is not known; the log tells."
@@ -236,7 +126,7 @@ def test_the_network_is_not_looked_at_twice_at_once_nor_while_it_installs(live: 
     live.tick()
     assert len(live.waiting) == 1
     live.work()
-    live.start_install()
+    live.start()
     live.work()
     live.seconds += LOOK_SECONDS
     live.tick()
@@ -268,6 +158,95 @@ def test_a_keyboard_layout_is_used_at_once(live: Live, runner: FakeRunner) -> No
     live.work()
     assert live.job("keyboard").state == "failed"
     assert "no console" in live.job("keyboard").text
+
+
+def test_a_layout_that_is_chosen_while_another_is_loaded_has_its_turn(live: Live, runner: FakeRunner) -> None:
+    def choose_another(line: str) -> None:
+        if line.startswith("loadkeys") and live.draft.keyboard == "fr":
+            live.set("keyboard", "de")
+
+    runner.before = choose_another
+    live.set("keyboard", "fr")
+    live.work()
+    live.tick()
+    live.work()
+    live.tick()
+    assert live.waiting == []
+    assert [line for line in runner.lines if line.startswith("ckbcomp")] == [
+        "ckbcomp -model pc105 fr nodeadkeys",
+        "ckbcomp -model pc105 de nodeadkeys",
+    ]
+
+
+def test_what_a_killed_installer_has_left_mounted_does_not_count_as_in_use(
+    live: Live, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    held = Content(device="nvme0n1p3", type="ext4", mountpoints=("/run/slipway/target",))
+    left = [held]
+
+    def read(_: object) -> Inventory:
+        disk = WITH_STICK.disks[0].model_copy(update={"contents": tuple(left)})
+        return WITH_STICK.model_copy(update={"disks": (disk, *WITH_STICK.disks[1:])})
+
+    monkeypatch.setattr(live_controller, "read_inventory", read)
+    with monkeypatch.context() as patch:
+        patch.setattr(live_controller, "unmount_leftovers", lambda _: left.clear())
+        live.rescan()
+        live.work()
+    assert live.problems(["disk"]) == {}
+    with execute._lock(tmp_path / "run/install.lock"):
+        left.append(held)
+        live.rescan()
+        live.work()
+    assert "another installation is running" in caplog.text
+    assert live.problems(["disk"])["disk"].startswith("is in use (nvme0n1p3 on /run/slipway/target)")
+
+
+def test_a_bug_leaves_nothing_running_for_ever(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise KeyError("x")
+
+    monkeypatch.setattr(live_controller, "write_to_stick", fail)
+    live.save_answer(DEVICE)
+    live.work()
+    job = live.job("save-answer")
+    assert (job.state, job.text) == ("failed", "a bug in the installer: KeyError: 'x'; F3 shows the log")
+    monkeypatch.setattr(live_controller, "apply_resolver", fail)
+    live.rescan()
+    live.work()
+    found = live.machine()
+    assert found is not None
+    assert found.findings[0].text == "it cannot be read: a bug in the installer: KeyError: 'x'"
+    live.seconds += LOOK_SECONDS
+    live.tick()
+    assert len(live.waiting) == 1, "the network is looked at again"
+
+
+@pytest.mark.parametrize("place", [1, 4])
+def test_a_device_that_goes_between_two_looks_disturbs_no_screen(live: Live, place: int) -> None:
+    console = Console(live)
+    console.flow._place = place
+    console.app.refresh()
+    # Only the running screen has the table.
+    screen: Any = console.app.screen
+    table = screen._table
+    title, refresh = console.title, table.refresh
+
+    def refresh_and_lose() -> None:
+        refresh()
+        live._inventory = WITH_STICK.model_copy(
+            update={"disks": WITH_STICK.disks[1:], "nics": WITH_STICK.nics[1:]}
+        )
+
+    table.refresh = refresh_and_lose
+    console.app.refresh()
+    assert "An error of the installer itself" not in console.text
+    table.refresh = refresh
+    console.app.refresh()
+    assert (console.title, table.row.key) == (
+        title,
+        [live.disks()[0].path, live.nics()[0].key][place == 4],
+    )
 
 
 def test_the_answer_file_on_a_stick(live: Live, runner: FakeRunner, tmp_path: Path) -> None:
@@ -355,16 +334,6 @@ def test_the_end_is_as_was_asked_for(live: Live, runner: FakeRunner) -> None:
     live.reboot()
     live.work()
     assert live.job("reboot").text.endswith("the medium is gone")
-
-
-def test_problems_have_one_form() -> None:
-    with pytest.raises(UserError) as caught:
-        live_controller.check_same_disk(STICK, STICK.model_copy(update={"serial": "78"}))
-    assert caught.value.problems[0] == Problem(
-        "/dev/disk/by-id/usb-DISK-0:0",
-        "this disk is not what it was when the summary was shown: serial number, size or contents have changed",
-        "try again and look at the summary",
-    )
 
 
 def test_the_second_screen_is_shown(live: Live, runner: FakeRunner) -> None:

@@ -60,15 +60,16 @@ class TargetDisk(Screen):
         self.controller.set("disk", path)
 
     def _rows(self) -> tuple[list[Row], str]:
-        rows = [Row(disk.path, _cells(disk), selectable=disk.selectable) for disk in self.controller.disks()]
+        # The machine may be read again between two looks: the lines below tell of the disks that the table has.
+        self._disks = {disk.path: disk for disk in self.controller.disks()}
+        rows = [Row(path, _cells(disk), selectable=disk.selectable) for path, disk in self._disks.items()]
         return rows, self.controller.draft.disk
 
     def _details(self) -> Markup:
-        disks = {disk.path: disk for disk in self.controller.disks()}
         row = self._table.row
         if row is None:
             return "There is no disk. Go back and choose Read again when one has been plugged in."
-        disk = disks[row.key]
+        disk = self._disks[row.key]
         lines: list[Markup] = [f"{disk.path}\n", _identity(disk)]
         if disk.boot_medium:
             lines.append(("warning", "This system was started from it: it cannot be chosen.\n"))

@@ -52,18 +52,17 @@ class Network(Screen):
 
     def _rows(self) -> tuple[list[Row], str]:
         draft = self.controller.draft
-        return [
-            Row(nic.key, _cells(nic, pinned=draft.pin_names)) for nic in self.controller.nics()
-        ], draft.nic
+        # The network is looked at all the time: the line below tells of the cards that the table has.
+        self._nics = {nic.key: nic for nic in self.controller.nics()}
+        return [Row(key, _cells(nic, pinned=draft.pin_names)) for key, nic in self._nics.items()], draft.nic
 
     def _details(self) -> Markup:
         if problem := self.controller.shown_problems(["nic"]).get("nic"):
             return ("error", problem)
-        nics = {nic.key: nic for nic in self.controller.nics()}
         row = self._table.row
         if row is None:
             return ("warning", "There is no network card.")
-        nic = nics[row.key]
+        nic = self._nics[row.key]
         note = f" ({nic.port_note})" if nic.port_note else ""
         switch = f"; switch: {nic.switch}{note}" if nic.switch else ""
         return ("hint", f"{nic.name}: {nic.proposal or 'no address by DHCP'}{switch}")

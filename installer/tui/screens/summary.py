@@ -9,6 +9,7 @@ import urwid
 from installer.tui.controller import Intent
 from installer.tui.page import Item, Screen, Scroll, text_dialog
 from installer.tui.screens.save import SaveAnswer
+from installer.tui.scrolling import Size
 from installer.tui.widgets import Button, Field, Live, Markup, Switch
 
 
@@ -19,23 +20,26 @@ class Summary(Screen):
     next_label = "Install"
     help = (
         "Nothing has been written so far. Install erases the disk that is named here. When the disk is not empty, the last "
-        "characters of its serial number must be typed first, so that the right one is erased: compare them with the label "
-        "on the disk. Save answer file keeps what has been entered, without the password, for further machines."
+        "characters of its serial number, or what else no other disk has, must be typed first, so that the right one is "
+        "erased: compare them with the label on the disk. Save answer file keeps what has been entered, without the password, for further machines."
     )
+
+    _seen: Intent | None = None
+    """What the picture shows, and so what a person can agree to; `_intent` may not have been drawn yet."""
 
     def items(self) -> Sequence[Item]:
         """Give what will be done, and the question."""
-        intent = self.controller.intent()
-        self._asks = bool(intent and intent.confirmation)
+        intent = self._intent = self.controller.intent()
+        self._asks = _question(intent)
         self._why = ""
         after = [("reboot", "restart"), ("power-off", "switch off")]
-        confirm = [Field(self.controller, "confirmation", "To erase it, type", columns=8, hint=_hint(intent))]
+        confirm = [Field(self.controller, "confirmation", "To erase it, type", columns=8, hint=self._asks[1])]
         return [
             Live(self._rows),
             urwid.Divider(),
             Live(self._disk),
             (1, Scroll(self._also)),
-            *(confirm if self._asks else []),
+            *(confirm if self._asks[0] else []),
             Switch(self.controller, "reboot_mode", "Afterwards", after),
             Live(lambda: ("error", self._why)),
         ]
@@ -53,40 +57,52 @@ class Summary(Screen):
         self.page.go_to("confirmation")
 
     def refresh(self) -> None:
-        """Show the state; ask for the confirmation when it has come to be needed."""
+        """Show the state; ask for the confirmation when it has come to be needed, or another."""
         intent = self.controller.intent()
-        if bool(intent and intent.confirmation) != self._asks:
+        if intent != self._intent:
+            self._intent, self._why = intent, ""
+            # Drawn anew even where it looks the same.
+            self._invalidate()
+        if _question(intent) != self._asks:
             self.make()
         super().refresh()
 
+    def render(self, size: Size, focus: bool = False) -> urwid.Canvas:  # noqa: FBT001, FBT002 - urwid's signature
+        """Give the picture, and remember what it shows."""
+        self._seen = self._intent
+        return super().render(size, focus)
+
     def complete(self) -> bool:
         """Begin the installation; an empty disk needs a yes instead of what is typed."""
-        intent = self.controller.intent()
+        intent = self._seen
         if intent is None or intent.confirmation:
-            self._start()
+            self._start(intent)
             return False
         text = f"{intent.disk}\n\nThis disk is empty. Partition it and install {intent.rows[0][1]}?"
-        buttons = Button("Cancel", self.host.close), Button("Install", self._confirmed)
+        buttons = Button("Cancel", self.host.close), Button("Install", lambda: self._confirmed(intent))
         self.host.open(text_dialog(self.host, "Install?", text, *buttons))
         return False
 
-    def _confirmed(self) -> None:
+    def _confirmed(self, shown: Intent) -> None:
         self.host.close()
-        self._start()
+        self._start(shown)
 
-    def _start(self) -> None:
-        self._why = self.controller.start_install()
-        if self._why and self._asks:
+    def _start(self, shown: Intent | None) -> None:
+        why = self.controller.start_install(shown)
+        # First what is so now, then why it was not begun: the one takes the other away.
+        self.refresh()
+        self._why = why
+        if why:
             self.page.go_to("confirmation")
 
     def _rows(self) -> Markup:
-        intent = self.controller.intent()
+        intent = self._intent
         if intent is None:
             return [("error", "It cannot be installed yet:\n"), "\n".join(self.controller.open_problems())]
         return "\n".join(f"{name:<14}{value}" for name, value in intent.rows)
 
     def _disk(self) -> Markup:
-        intent = self.controller.intent()
+        intent = self._intent
         if intent is None:
             return ""
         lost = "It is empty."
@@ -95,9 +111,8 @@ class Summary(Screen):
         return [("title", f"{intent.disk}\n"), ("error" if intent.lost else "default", lost)]
 
     def _also(self) -> list[str]:
-        intent = self.controller.intent()
-        return [f"Note: {line}" for line in intent.also] if intent else []
+        return [f"Note: {line}" for line in self._intent.also] if self._intent else []
 
 
-def _hint(intent: Intent | None) -> str:
-    return intent.confirmation_hint if intent else ""
+def _question(intent: Intent | None) -> tuple[str, str]:
+    return (intent.confirmation, intent.confirmation_hint) if intent else ("", "")
