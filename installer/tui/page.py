@@ -145,6 +145,10 @@ class Screen(urwid.WidgetWrap):
             self.page.go_to_end()
         self._w = self.page
 
+    def has_cursor(self, field: str) -> bool:
+        """Tell whether a field has the cursor; while the screen is made, it is to have it."""
+        return not hasattr(self, "page") or self.page.field == field
+
     def items(self) -> Sequence[Item]:
         """Give the widgets of the screen, from the top. At least one should take the height that is left."""
         raise NotImplementedError

@@ -68,6 +68,15 @@ class Table(urwid.WidgetWrap):
         """The row with the cursor."""
         return self._rows[self._walker.focus] if self._rows else None
 
+    def looked_at(self, *, has_cursor: bool) -> str:
+        """Give the key of the row that a person looks at, or nothing.
+
+        It is the one with the cursor while that is in the table, else the chosen one.
+        """
+        if not has_cursor and any(row.key == self._chosen for row in self._rows):
+            return self._chosen
+        return self.row.key if self.row else ""
+
     def refresh(self) -> None:
         """Show the rows as they are now; the cursor stays on its row."""
         before = self.row

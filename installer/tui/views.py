@@ -15,6 +15,7 @@ from hostlib.sizes import MIB, render_size
 from installer.answers import LvmOptions
 from installer.answers.model import Pinning
 from installer.config import InstallConfig
+from installer.config import Layout as DiskLayout
 from installer.layout import plan_layout
 from installer.resolve import VG
 from installer.resolve_network import pinned_names
@@ -215,6 +216,14 @@ def view_layout(draft: Draft, machine: Inventory) -> Layout:
     )
 
 
+def _sizes(layout: DiskLayout, disk_bytes: int) -> str:
+    parts = [("swap", layout.swap_bytes), ("root", layout.root_bytes), ("data", layout.data_bytes)]
+    texts = [f"{name} {render_size(size_bytes) if size_bytes else 'none'}" for name, size_bytes in parts]
+    if layout.disk_end_bytes:
+        texts.append(f"{render_size(disk_bytes - layout.disk_end_bytes)} of the disk not used")
+    return ", ".join(texts)
+
+
 def view_intent(config: InstallConfig, machine: Inventory, warnings: Sequence[str]) -> Intent:
     """Give what will be done. `warnings` are those about the answers."""
     target, network = config.target, config.network
@@ -239,6 +248,7 @@ def view_intent(config: InstallConfig, machine: Inventory, warnings: Sequence[st
             ("Country", f"{config.country}, {config.timezone}, keyboard {config.keyboard}"),
             ("Root", f"mail to {config.mailto}, ssh keys: {len(config.root_ssh_keys)}"),
             ("File system", config.filesystem),
+            ("Sizes", _sizes(config.layout, target.size_bytes)),
         ),
         disk=f"{target.path}\n{', '.join(part for part in identity if part)}",
         lost=lost,

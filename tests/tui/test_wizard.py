@@ -301,3 +301,17 @@ def test_no_keys_lead_to_a_bug_or_past_the_confirmation(seed: int, monkeypatch: 
         console.keys(chosen.choice(keys)).work()
         console.size = chosen.choice([(80, 24), (81, 25), (132, 50)])
         assert console.state == "editing" or console.controller.draft.disk != full
+
+
+def test_no_doubt_about_the_disk_once_the_cursor_has_left_the_table() -> None:
+    console = start().keys(TO_DISK + "enter up down")
+    first, second = (disk.name for disk in console.controller.disks()[:2])
+    assert f"Not chosen: /dev/disk/by-id/{second}" in console.text
+    assert f"Chosen: /dev/disk/by-id/{first}" in console.keys("tab").text
+    assert second not in console.keys("tab").text.partition("by-id")[2]
+
+
+def test_what_was_wrong_is_not_said_any_longer_once_it_is_typed_anew() -> None:
+    console = start().keys(TO_SUMMARY_OF_FULL_DISK + "'0001' tab tab enter")
+    assert "'0001' is not" in console.text
+    assert "'0001' is not" not in console.keys("backspace").text

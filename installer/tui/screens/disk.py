@@ -66,11 +66,13 @@ class TargetDisk(Screen):
         return rows, self.controller.draft.disk
 
     def _details(self) -> Markup:
-        row = self._table.row
-        if row is None:
+        chosen = self.controller.draft.disk
+        path = self._table.looked_at(has_cursor=self.has_cursor("disk"))
+        if not path:
             return "There is no disk. Go back and choose Read again when one has been plugged in."
-        disk = self._disks[row.key]
-        lines: list[Markup] = [f"{disk.path}\n", _identity(disk)]
+        disk = self._disks[path]
+        mark = "Chosen: " if path == chosen else "Not chosen: "
+        lines: list[Markup] = [mark, ("title", f"{disk.path}\n"), _identity(disk)]
         if disk.boot_medium:
             lines.append(("warning", "This system was started from it: it cannot be chosen.\n"))
         elif disk.contents:

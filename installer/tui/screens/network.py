@@ -59,10 +59,10 @@ class Network(Screen):
     def _details(self) -> Markup:
         if problem := self.controller.shown_problems(["nic"]).get("nic"):
             return ("error", problem)
-        row = self._table.row
-        if row is None:
+        key = self._table.looked_at(has_cursor=self.has_cursor("nic"))
+        if not key:
             return ("warning", "There is no network card.")
-        nic = self._nics[row.key]
+        nic = self._nics[key]
         note = f" ({nic.port_note})" if nic.port_note else ""
         switch = f"; switch: {nic.switch}{note}" if nic.switch else ""
         return ("hint", f"{nic.name}: {nic.proposal or 'no address by DHCP'}{switch}")

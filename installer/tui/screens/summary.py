@@ -31,6 +31,7 @@ class Summary(Screen):
         """Give what will be done, and the question."""
         intent = self._intent = self.controller.intent()
         self._asks = _question(intent)
+        self._typed = self.controller.draft.confirmation
         self._why = ""
         after = [("reboot", "restart"), ("power-off", "switch off")]
         confirm = [Field(self.controller, "confirmation", "To erase it, type", columns=8, hint=self._asks[1])]
@@ -58,9 +59,9 @@ class Summary(Screen):
 
     def refresh(self) -> None:
         """Show the state; ask for the confirmation when it has come to be needed, or another."""
-        intent = self.controller.intent()
-        if intent != self._intent:
-            self._intent, self._why = intent, ""
+        intent, typed = self.controller.intent(), self.controller.draft.confirmation
+        if (intent, typed) != (self._intent, self._typed):
+            self._intent, self._typed, self._why = intent, typed, ""
             # Drawn anew even where it looks the same.
             self._invalidate()
         if _question(intent) != self._asks:
