@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
+from time import monotonic
 from typing import Final
 
 import urwid
@@ -12,7 +13,7 @@ import urwid
 from installer.tui.controller import Controller, State
 from installer.tui.flow import Flow, Stop
 from installer.tui.page import Dialog, Screen, Scroll, text_dialog
-from installer.tui.place import GUEST_RUNNING, OWN, Place
+from installer.tui.place import GUEST_RUNNING, HALF_WRITTEN, NOTHING_WRITTEN, OWN, Place
 from installer.tui.screens.disk import TargetDisk
 from installer.tui.screens.end import Done, Failure
 from installer.tui.screens.locale import Locale
@@ -27,6 +28,10 @@ from installer.tui.widgets import ASCII, LINES, Button, Drawn, Markup, framed
 LOG = logging.getLogger("slipway.tui")
 COLUMNS, LINES_LEAST = 80, 24
 KEYS: Final = "F1 Help   F2 Shell   F3 Log   F10 Quit        Tab, arrows: move   Enter: choose"
+PASTED: Final = {"enter": "\n", "tab": " "}
+PASTE_SECONDS: Final = 1.0
+"""A terminal sends what is pasted without such a pause: the end of it has been lost."""
+EMPTY_LOG: Final = ("The log is empty.",)
 LEAVE: Final = frozenset({"f10", "ctrl c", "esc"})
 # Backgrounds are those eight that every terminal has: bright ones blink on some.
 PALETTE: Final = [
@@ -104,6 +109,9 @@ class App(urwid.WidgetWrap):
         self._to_shell = shell
         self._dialogs: list[Dialog] = []
         self._stale = False
+        self._by_key: dict[str, Dialog] = {}
+        self._pasted: list[str] | None = None
+        self._pasted_at = 0.0
         self._body = urwid.WidgetPlaceholder(urwid.SolidFill(" "))
         header = urwid.AttrMap(Drawn(self._header), "header")
         footer = urwid.AttrMap(urwid.Text(KEYS, align="center", wrap="clip"), "footer")
@@ -167,23 +175,41 @@ class App(urwid.WidgetWrap):
             return key
         if not _is_small(size):
             with self._mending():
-                self._take(size, key)
+                if not self._collect(key):
+                    self._take(size, key)
         return None
+
+    def _collect(self, key: str) -> bool:
+        """Keep a key that is a part of what is pasted: it leads nowhere. Give whether it is one."""
+        late = monotonic() - self._pasted_at > PASTE_SECONDS
+        if key in {"begin paste", "end paste"} or (self._pasted is not None and late):
+            self._end_paste()
+        if key == "begin paste":
+            self._pasted = []
+        elif self._pasted is None:
+            return key == "end paste"
+        else:
+            self._pasted.append(PASTED.get(key, key if len(key) == 1 else ""))
+        self._pasted_at = monotonic()
+        return True
+
+    def _end_paste(self) -> None:
+        text, self._pasted = "".join(self._pasted or ()), None
+        if text:
+            (self._dialogs[-1] if self._dialogs else self.screen).paste(text)
+            self._refresh()
 
     def _take(self, size: Size, key: str) -> None:
         """Take the keys that work everywhere, then those of the dialog or the screen."""
         typed = len(key) == 1 and key != " "
         if self._stale and not typed:
             self._refresh()
-        if self._dialogs:
-            if key in LEAVE:
-                self._dialogs[-1].cancel()
-            else:
-                super().keypress(size, key)
+        if key in {"f1", "f2", "f3"}:
+            self._show_by_key(key)
+        elif key in LEAVE and self._dialogs:
+            self._dialogs[-1].cancel()
         elif key in LEAVE:
             self._ask_to_leave()
-        elif key in {"f1", "f2", "f3"}:
-            {"f1": self._help, "f2": self._shell, "f3": self._log}[key]()
         else:
             super().keypress(size, key)
         if typed:
@@ -192,6 +218,16 @@ class App(urwid.WidgetWrap):
             self._invalidate()
         else:
             self._refresh()
+
+    def _show_by_key(self, key: str) -> None:
+        """Show what a function key is for, over other dialogs too; what it shows already comes to the top."""
+        shown = self._by_key.get(key)
+        if shown in self._dialogs:
+            self._dialogs.remove(shown)
+            self.open(shown)
+            return
+        {"f1": self._help, "f2": self._shell, "f3": self._log}[key]()
+        self._by_key[key] = self._dialogs[-1]
 
     # What screens may ask for, see `page.Host`.
 
@@ -239,7 +275,8 @@ class App(urwid.WidgetWrap):
         return f"{left:<{columns - len(right)}}{right}"[:columns]
 
     def _help(self) -> None:
-        self.open(text_dialog(self, self.screen.title, self.screen.help))
+        own = next((dialog for dialog in reversed(self._dialogs) if dialog.help), self.screen)
+        self.open(text_dialog(self, own.title, own.help))
 
     def _shell(self) -> None:
         job = self._controller.job("shell")
@@ -253,9 +290,12 @@ class App(urwid.WidgetWrap):
         self._to_shell()
 
     def _log(self) -> None:
-        lines = Scroll(self._controller.log, end=True)
+        lines = Scroll(lambda: self._controller.log() or EMPTY_LOG, end=True)
         close = urwid.Columns([(9, Button("Close", self.close))])
-        self.open(Dialog(self, "Log", [(1, lines), urwid.Divider(), close], columns=120, lines=40))
+        dialog = Dialog(self, "Log", [(1, lines), urwid.Divider(), close], columns=120, lines=40)
+        if not self._controller.log():
+            dialog.page.go_to_end()
+        self.open(dialog)
 
     def _ask_to_leave(self) -> None:
         state = self._controller.state
@@ -265,6 +305,9 @@ class App(urwid.WidgetWrap):
             self.open(text_dialog(self, "Leave the installer?", text))
             return
         text = GUEST_RUNNING if running else self._place.leaving
+        reason = self._controller.outcome().reason.lower()
+        if state is State.FAILED and "nothing has been written" not in reason:
+            text = text.replace(NOTHING_WRITTEN, HALF_WRITTEN)
         if state is State.DONE:
             text = "The node is installed. The machine is not restarted when you leave."
             if self._place.guest:

@@ -10,12 +10,11 @@ from hostlib.inventory import Inventory
 from installer.answers import Answers, parse_answers
 from installer.config import InstallConfig
 from installer.resolve import resolve
-from installer.tui.draft import PLACES, SIZES, Draft, render_tables, to_tables
+from installer.tui.draft import PLACES, SIZES, Draft, is_url, render_tables, to_tables
 
 SOURCE: Final = "the screens"
 MACHINE: Final = ""
 """Stands for a field: what is wrong with the machine and no field can mend."""
-MISSING: Final = "it is missing; add it"
 MISSING_TEXTS: Final = {
     "disk": "no disk is chosen; choose one with Enter",
     "nic": "no network card is chosen; choose one with Enter",
@@ -23,8 +22,14 @@ MISSING_TEXTS: Final = {
     "keyboard": "no layout is chosen; choose one",
     "country": "no country is chosen; choose one",
     "timezone": "no time zone is chosen; choose one",
+    "mailto": "no address is given; give one such as ops@example.test",
+    "fqdn": "no name is given; give one such as node1.example.test",
+    "cidr": "no address is given; give one such as 192.0.2.10/24",
+    "gateway": "no address is given; give the router's, such as 192.0.2.1",
+    "dns": "no address is given; give a name server's, such as 192.0.2.1",
 }
 NO_NUMBER: Final = "it is no number; give a size in GiB such as 64 or 7.5, or nothing"
+URL_FOR_KEY: Final = "this is a URL; choose Fetch key"
 TWO_PASSWORDS: Final = "the two entries differ; type the password again"
 RIGHT: Final = Draft(
     disk="none",
@@ -98,8 +103,10 @@ def _worded(draft: Draft, field: str, message: str) -> str:
     if not field:
         return message
     value = getattr(draft, field)
-    if value == "" and field in PLACES and field not in SIZES:
-        return MISSING_TEXTS.get(field, MISSING)
+    if value == "" and field in MISSING_TEXTS:
+        return MISSING_TEXTS[field]
+    if field == "ssh_keys" and is_url(value):
+        return URL_FOR_KEY
     if field in SIZES and "is a text" in message:
         return NO_NUMBER
     return message

@@ -23,8 +23,8 @@ from installer.tui import place
 from installer.tui.app import App
 from installer.tui.base import Spawn, in_thread
 from installer.tui.controller import Controller, State
-from installer.tui.join import Door, Guest, farewell, listening
-from installer.tui.loop import MONOCHROME, Show, Terminal, finishing
+from installer.tui.join import MONOCHROME, Door, Guest, farewell, listening
+from installer.tui.loop import Show, Terminal, finishing
 from installer.tui.page import text_dialog
 from installer.tui.shells import Shells
 
@@ -90,7 +90,7 @@ class ConsoleScreen(urwid.display.raw.Screen):
         self._gone = False
         self._tell_gone = gone
         self._typed = time.monotonic()
-        super().__init__(input=None, output=self._output)
+        super().__init__(input=None, output=self._output, bracketed_paste_mode=True)
         # The console has its settings. urwid would make its own, and wait for good for a line that takes nothing.
         self._signal_keys_set = True
         # Terminals and their emulators are at one about these colours, but not about bright backgrounds.

@@ -79,6 +79,11 @@ PLACES: Final[Mapping[str, str]] = {
 """Field -> its place in the answer file, as the messages of the resolver name it."""
 
 
+def is_url(text: str) -> bool:
+    """Tell whether what stands in the place of ssh keys is where to fetch them from."""
+    return text.strip().lower().startswith(("http://", "https://"))
+
+
 def to_tables(draft: Draft) -> dict[str, Any]:
     """Give the draft in the answer file's form, with the plain password: for the installation, never for a file.
 

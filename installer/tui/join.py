@@ -10,11 +10,12 @@ import contextlib
 import json
 import logging
 import os
+import re
 import socket
 import struct
 import sys
 import termios
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,13 +28,33 @@ LOG = logging.getLogger("slipway.tui")
 MESSAGE_BYTES: Final = 4096
 HELLO_SECONDS: Final = 5.0
 """Who connects and says nothing is sent away after this time."""
-RESTORE: Final = "\x1b[?1049l\x1b[0m\x1b[?25h\r\n"
-"""The normal screen, no colours, a cursor: what xterm and its kin call it."""
+RESTORE: Final = "\x1b[?2004l\x1b[?1049l\x1b[0m\x1b[?25h\r\n"
+"""Nothing about pasting, the normal screen, no colours, a cursor: what xterm and its kin call it."""
 
 
-def is_utf8() -> bool:
-    """Tell whether what this program prints may be more than ASCII."""
-    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+MONOCHROME: Final = frozenset({"", "dumb", "vt100", "vt102", "vt220"})
+"""Values of TERM for terminals without colours, and without any sign of more than ASCII."""
+_SERIAL: Final = re.compile(r"/dev/(tty[A-Z]|hvc|xvc)")
+
+
+def is_plain(environment: Mapping[str, str], terminal: str) -> bool:
+    """Tell whether a terminal gets ASCII alone. `terminal` is its path.
+
+    The locale's charset is the terminal's, see locale(7); Python's own encoding says nothing of it in UTF-8 mode. What
+    is at the other end of a serial line no variable tells.
+    """
+    names = ("LC_ALL", "LC_CTYPE", "LANG")
+    locale = next((environment[name] for name in names if environment.get(name)), "")
+    utf8 = re.search(r"\.utf-?8(@|$)", locale, re.IGNORECASE)
+    return not utf8 or environment.get("TERM", "") in MONOCHROME or bool(_SERIAL.match(terminal))
+
+
+def is_plain_here(descriptor: int = 0) -> bool:
+    """Tell the same of the terminal that this program was started from."""
+    name = ""
+    with contextlib.suppress(OSError):
+        name = os.ttyname(descriptor)
+    return is_plain(os.environ, name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,7 +229,7 @@ def join(*, ascii_only: bool, path: Path = TUI_SOCKET, descriptor: int = 0) -> i
         except OSError:
             return None
         settings = termios.tcgetattr(descriptor)
-        hello = {"term": os.environ.get("TERM", ""), "ascii": ascii_only or not is_utf8()}
+        hello = {"term": os.environ.get("TERM", ""), "ascii": ascii_only or is_plain_here(descriptor)}
         answer = b""
         try:
             # Without a time limit: a person takes as long as it takes.

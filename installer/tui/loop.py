@@ -18,14 +18,12 @@ import urwid
 
 from installer.tui.app import PALETTE, App, make_flow
 from installer.tui.controller import Controller, State
-from installer.tui.join import is_utf8
+from installer.tui.join import MONOCHROME, is_plain_here
 from installer.tui.place import OWN, Place
 
 LOG = logging.getLogger("slipway.tui")
 TICK_SECONDS: Final = 1.0
 INPUT_BYTES: Final = 4096
-MONOCHROME: Final = frozenset({"", "dumb", "vt100", "vt102", "vt220"})
-"""Values of TERM for terminals without colours."""
 
 
 def end_all() -> NoReturn:
@@ -173,14 +171,14 @@ def run_here(controller: Controller, *, ascii_only: bool, place: Place = OWN) ->
     """
     # The encoding decides what is sent, and every terminal takes ASCII.
     urwid.set_encoding("utf-8")
-    screen = OwnScreen()
+    screen = OwnScreen(bracketed_paste_mode=True)
     if os.environ.get("TERM", "") in MONOCHROME:
         screen.set_terminal_properties(colors=1)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with finishing(controller):
             show = Show(controller)
-            show.add(Terminal(screen, ascii_only or not is_utf8(), place))
+            show.add(Terminal(screen, ascii_only or is_plain_here(), place))
             show.run()
     except (OSError, termios.error) as error:
         LOG.warning("the terminal is gone: %s", error)

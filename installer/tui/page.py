@@ -13,9 +13,10 @@ import urwid
 
 from installer.tui.controller import Controller
 from installer.tui.scrolling import LEAST_ROWS, Lines, Size, Window
-from installer.tui.widgets import Button, Glyphs, Markup, Selectable, button_row
+from installer.tui.widgets import Button, Glyphs, Line, Markup, Selectable, button_row
 
 FORWARD_KEYS: Final = frozenset({"tab", "enter"})
+NOTHING_FITS: Final = "Nothing fits; Backspace takes the last letter away."
 Item: TypeAlias = Any | tuple[int, Any]
 """A widget that is as high as it wants to be; or with its share of the height that is left."""
 
@@ -71,6 +72,7 @@ class Page(urwid.WidgetWrap):
         for number, part in enumerate(self._parts):
             if getattr(part, "field", None) == field:
                 self._pile.focus_position = number
+                self._to_end_of_line()
 
     def go_to_end(self) -> None:
         """Put the cursor on the buttons."""
@@ -78,6 +80,23 @@ class Page(urwid.WidgetWrap):
 
     def keypress(self, size: Size, key: str) -> str | None:
         """Take the keys that lead through the page, after the widget with the cursor."""
+        before = self._pile.focus
+        rest = self._press(size, key)
+        if self._pile.focus is not before:
+            self._to_end_of_line()
+        return rest
+
+    def paste(self, text: str) -> None:
+        """Give a text that has come at once to the widget with the cursor, where it takes one."""
+        if hasattr(self._pile.focus, "paste"):
+            self._pile.focus.paste(text)
+
+    def _to_end_of_line(self) -> None:
+        """Have a line that the cursor has come to go on at its end, wherever it came from."""
+        if line := getattr(self._pile.focus, "line", None):
+            line.set_edit_pos(len(line.edit_text))
+
+    def _press(self, size: Size, key: str) -> str | None:
         part, options = self._pile.contents[self._pile.focus_position]
         if len(key) == 1 and options[0] == "pack" and part.selectable():
             # The height of the page, which is asked for in vain for each letter of a key that is pasted, is not needed.
@@ -85,9 +104,9 @@ class Page(urwid.WidgetWrap):
         else:
             rest = super().keypress(size, key) if self._pile.selectable() else key
         if rest in FORWARD_KEYS:
-            self._step(1)
+            self.step(1)
         elif rest == "shift tab":
-            self._step(-1)
+            self.step(-1)
         elif rest in {"up", "down", "left", "right"}:
             # At the end of the page an arrow leads nowhere.
             return None
@@ -104,7 +123,8 @@ class Page(urwid.WidgetWrap):
             elif part.selectable():
                 yield (number, 0)
 
-    def _step(self, step: int) -> None:
+    def step(self, step: int) -> None:
+        """Put the cursor on the next widget (1), or on the one before (-1)."""
         stops = list(self._stops())
         if not stops:
             return
@@ -116,6 +136,7 @@ class Page(urwid.WidgetWrap):
         self._pile.focus_position = number
         if isinstance(self._pile.focus, urwid.Columns):
             self._pile.focus.focus_position = column
+        self._to_end_of_line()
 
 
 class Screen(urwid.WidgetWrap):
@@ -179,9 +200,16 @@ class Screen(urwid.WidgetWrap):
             self.controller.leave([before])
         return rest
 
+    def paste(self, text: str) -> None:
+        """Give a text that has come at once to the widget with the cursor."""
+        self.page.paste(text)
+
 
 class Dialog(urwid.WidgetWrap):
     """Something over the screen. Esc takes it away."""
+
+    help: ClassVar[str] = ""
+    """One paragraph, shown by F1 in place of the screen's."""
 
     def __init__(self, host: Host, title: str, items: Sequence[Item], *, columns: int, lines: int) -> None:
         """Take its title, widgets and size; it is never larger than the screen."""
@@ -199,6 +227,10 @@ class Dialog(urwid.WidgetWrap):
     def cancel(self) -> None:
         """Be taken away by Esc."""
         self.host.close()
+
+    def paste(self, text: str) -> None:
+        """Give a text that has come at once to the widget with the cursor."""
+        self.page.paste(text)
 
 
 def text_dialog(host: Host, title: str, text: Markup, *buttons: Button, lines: int = 0) -> Dialog:
@@ -259,12 +291,17 @@ class Search(Dialog):
         choices: Sequence[tuple[str, str]],
         typed: str,
         take: Callable[[str], None],
+        *,
+        chosen: str = "",
     ) -> None:
-        """Take the choices (key and label), the letters that have been typed, and who gets the chosen key."""
+        """Take the choices (key and label), the letters that have been typed, and who gets the chosen key.
+
+        Without letters it begins at `chosen`, a key.
+        """
         self._choices = choices
         self._take = take
         self._walker = urwid.SimpleFocusListWalker([])
-        self._edit = urwid.Edit("Search: ", typed)
+        self._edit = Line("Search: ", typed)
         self._found: list[str] = []
         urwid.connect_signal(self._edit, "postchange", lambda *_: self._search())
         hint = urwid.Text(
@@ -273,6 +310,13 @@ class Search(Dialog):
         items = [urwid.AttrMap(self._edit, "field"), urwid.Divider(), (1, urwid.ListBox(self._walker)), hint]
         super().__init__(host, title, items, columns=60, lines=20)
         self._search()
+        if not typed and chosen in self._found:
+            self._walker.set_focus(self._found.index(chosen))
+            self._mark()
+
+    def paste(self, text: str) -> None:
+        """Search for a text that has come at once."""
+        self._edit.paste(text)
 
     def keypress(self, size: Size, key: str) -> str | None:
         """Take the arrows for the list and all else for the search."""
@@ -297,10 +341,11 @@ class Search(Dialog):
             found.sort(key=lambda choice: not choice[1].lower().startswith(words[0]))
         self._found = [key for key, _ in found]
         self._walker[:] = [urwid.AttrMap(urwid.Text(label, wrap="clip"), None) for _, label in found]
-        if found:
-            self._walker.set_focus(0)
+        if not found:
+            self._walker[:] = [urwid.Text(("hint", NOTHING_FITS))]
+        self._walker.set_focus(0)
         self._mark()
 
     def _mark(self) -> None:
-        for number, line in enumerate(self._walker):
+        for number, line in enumerate(self._walker if self._found else ()):
             line.set_attr_map({None: "focus" if number == self._walker.focus else None})

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+NOTHING_WRITTEN: Final = "Nothing is written to a disk by leaving."
+HALF_WRITTEN: Final = "The disk that failed stays half-written."
+"""Stands in its place after a failure."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -14,14 +18,14 @@ class Place:
     """Where a shell is, for F2."""
     shell_button: str = ""
     """What leads there; empty: the text alone helps."""
-    leaving: str = "What has been entered is lost. Nothing is written to a disk by leaving."
+    leaving: str = f"What has been entered is lost. {NOTHING_WRITTEN}"
     """What leaving does while nothing is installed."""
     guest: bool = False
     """Leaving ends this terminal's view alone, and is possible at any time."""
 
 
 EVERYWHERE: Final = (
-    "What has been entered is lost. Nothing is written to a disk by leaving. The screens end on all terminals, and "
+    f"What has been entered is lost. {NOTHING_WRITTEN} The screens end on all terminals, and "
     "each console gets a shell."
 )
 SCREEN: Final = Place(

@@ -16,7 +16,7 @@ from installer.tui.draft import Value
 from installer.tui.scrolling import Size
 
 LABEL_COLUMNS: Final = 19
-CHOOSE: Final = "Enter or a letter: choose from a list"
+CHOOSE: Final = "Enter or type: choose from a list"
 ACTIVATE: Final = frozenset({"enter", " "})
 Markup = Any
 """urwid's markup of a text: a str, a tuple of attribute and markup, or a list of these."""
@@ -161,14 +161,52 @@ class _Labelled(urwid.WidgetWrap):
 class Line(urwid.Edit):
     """One line of text that takes only some characters; longer than its place, it scrolls."""
 
-    def __init__(self, *, mask: str | None, allowed: str) -> None:
+    def __init__(
+        self, caption: str = "", text: str = "", *, mask: str | None = None, allowed: str = ""
+    ) -> None:
         """Take the character that is shown for all others, and those that may be typed (empty: all)."""
-        super().__init__(mask=mask, wrap="clip")
+        super().__init__(caption, text, mask=mask, wrap="clip")
         self._allowed = allowed
 
     def valid_char(self, ch: str) -> bool:
         """Tell whether a key is a character that may be typed."""
         return bool(super().valid_char(ch)) and (not self._allowed or ch in self._allowed)
+
+    def paste(self, text: str, *, lines: bool = False) -> None:
+        """Take a text that has come at once. Empty lines are left out; `lines`: the others stay lines."""
+        taken = ["".join(ch for ch in line if self.valid_char(ch)) for line in text.split("\n")]
+        kept = [line for line in taken if line.strip()]
+        before = self.edit_text[: self.edit_pos]
+        # One more key does not become the comment of the one before it.
+        if lines and before.strip() and not before.endswith("\n") and any(" " in line for line in kept):
+            kept.insert(0, "")
+        space = " " if self.valid_char(" ") else ""
+        self.insert_text(("\n" if lines else space).join(kept))
+
+
+class LineRow(urwid.WidgetWrap):
+    """A line `Label   text` that is no field of the draft."""
+
+    def __init__(
+        self, label: str, line: Line, enter: Callable[[], None] | None = None, field: str = ""
+    ) -> None:
+        """Take the line, what Enter does when something stands in it, and a name for `Page.go_to`."""
+        self.line = line
+        self.field = field
+        self._enter = enter
+        super().__init__(labelled(label, urwid.AttrMap(line, "field", "field focus")))
+
+    def keypress(self, size: Size, key: str) -> str | None:
+        """Take Enter where it does something."""
+        if key == "enter" and self._enter and self.line.edit_text.strip():
+            self._enter()
+            return None
+        rest: str | None = super().keypress(size, key)
+        return rest
+
+    def paste(self, text: str) -> None:
+        """Take a text that has come at once."""
+        self.line.paste(text)
 
 
 class Field(_Labelled):
@@ -184,35 +222,44 @@ class Field(_Labelled):
         allowed: str = "",
         columns: int = 0,
         hint: str = "",
+        lines: bool = False,
     ) -> None:
-        """Take its name in the draft and on the screen; `columns`: its width (0: all); `hint` stands behind it."""
-        self._edit = Line(mask=mask, allowed=allowed)
-        box = urwid.AttrMap(self._edit, "field", "field focus")
+        """Take its name in the draft and on the screen; `columns`: its width (0: all); `hint` stands behind it.
+
+        `lines`: several may be pasted.
+        """
+        self.line = Line(mask=mask, allowed=allowed)
+        self._lines = lines
+        box = urwid.AttrMap(self.line, "field", "field focus")
         control: urwid.Widget = box
         if columns:
             control = urwid.Columns([(columns, box), urwid.Text(("hint", hint), wrap="clip")], 1)
         super().__init__(controller, field, label, control)
-        urwid.connect_signal(self._edit, "postchange", self._enter)
+        urwid.connect_signal(self.line, "postchange", self._enter)
         self.refresh()
 
     def refresh(self) -> None:
         """Show what the draft holds: another console may have changed it."""
-        if self._edit.edit_text != self.value:
-            self._edit.set_edit_text(self.value)
-            self._edit.set_edit_pos(len(self._edit.edit_text))
+        if self.line.edit_text != self.value:
+            self.line.set_edit_text(self.value)
+            self.line.set_edit_pos(len(self.line.edit_text))
         super().refresh()
 
     def keypress(self, size: Size, key: str) -> str | None:
         """Take a letter on a short way: a key that is pasted has hundreds of them."""
-        if self._edit.valid_char(key):
-            self._edit.keypress((size[0],), key)
+        if self.line.valid_char(key):
+            self.line.keypress((size[0],), key)
             return None
         rest: str | None = super().keypress(size, key)
         return rest
 
+    def paste(self, text: str) -> None:
+        """Take a text that has come at once."""
+        self.line.paste(text, lines=self._lines)
+
     def _enter(self, *_: object) -> None:
-        if self._edit.edit_text != self.value:
-            self.controller.set(self.field, self._edit.edit_text)
+        if self.line.edit_text != self.value:
+            self.controller.set(self.field, self.line.edit_text)
 
 
 class Switch(_Labelled):

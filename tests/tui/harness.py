@@ -25,6 +25,8 @@ KEY_NAMES = {
     "page-down": "page down",
     "page-up": "page up",
     "ctrl-c": "ctrl c",
+    "begin-paste": "begin paste",
+    "end-paste": "end paste",
     "space": " ",
 }
 
@@ -32,7 +34,7 @@ KEY_NAMES = {
 TO_DISK = "enter "
 TO_LOCALE = TO_DISK + "enter enter "
 """With the first disk, which is empty."""
-ENTER_LOCALE = "'aust' down enter tab tab tab tab enter "
+ENTER_LOCALE = "'aust' down enter tab tab tab enter "
 ENTER_PASSWORD = "'long enough' tab 'long enough' tab 'ops@example.test' tab tab enter "
 ENTER_NETWORK = "tab tab tab tab tab tab enter "
 TO_PASSWORD = TO_LOCALE + ENTER_LOCALE

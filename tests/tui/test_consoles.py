@@ -39,6 +39,26 @@ def test_two_terminals_show_one_installation_until_one_leaves(bench: Bench) -> N
     assert bench.serial.settings == bench.before
 
 
+def test_what_is_pasted_stays_in_its_field(bench: Bench) -> None:
+    bench.wait_for("Nothing has been changed.")
+    assert b"\x1b[?2004h" in bench.serial.raw
+    bench.serial.press("enter")
+    bench.wait_for("Target disk")
+    bench.serial.press("down enter tab tab enter tab")
+    bench.wait_for("File system and sizes", [bench.serial])
+    # It may come in pieces.
+    os.write(bench.serial.master, b"\x1b[20")
+    os.write(bench.serial.master, b"0~6\r\n")
+    os.write(bench.serial.master, b"4\r\x1b[20")
+    os.write(bench.serial.master, b"1~")
+    bench.wait_for("Disk to use         64 ", [bench.serial])
+    assert "File system and sizes" in bench.serial.text
+    bench.serial.press("f10")
+    bench.wait(lambda: "File system and sizes" not in bench.serial.text)
+    bench.end()
+    bench.wait(lambda: b"\x1b[?2004l" in bench.serial.raw)
+
+
 def test_ctrl_s_stops_no_line(bench: Bench) -> None:
     bench.wait_for("Nothing has been changed.")
     bench.serial.press("ctrl-s enter")

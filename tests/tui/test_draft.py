@@ -108,7 +108,7 @@ WRONG = {
     "password": ("short", "the password is shorter than 8 bytes; choose a longer one"),
     "password_again": ("another", "the two entries differ; type the password again"),
     "mailto": ("nobody", "'nobody' is no e-mail address; give user@domain.tld"),
-    "ssh_keys": ("https://example.test/me.keys", "this is no public ssh key; "),
+    "ssh_keys": ("https://example.test/me.keys", "this is a URL; choose Fetch key"),
     "nic": ("INTERFACE=eth9", "no network card fits INTERFACE"),
     "fqdn": ("node1", "'node1' is no fully qualified domain name; "),
     "cidr": ("192.0.2.300/24", "'192.0.2.300/24' is no address with prefix length; "),
@@ -131,7 +131,7 @@ def test_an_empty_draft_misses_every_field_that_has_no_default() -> None:
     may_be_empty = {*SIZES, "filesystem", "ssh_keys", "pin_names", "reboot_mode"}
     assert set(problems) == set(PLACES) - may_be_empty
     assert {text.split(";")[0] for text in problems.values()} <= {
-        "it is missing", "there is no password for root", "no disk is chosen", "no network card is chosen",
+        "no address is given", "no name is given", "there is no password for root", "no disk is chosen", "no network card is chosen",
         "no country is chosen", "no time zone is chosen", "no layout is chosen",
     }  # fmt: skip
 
@@ -141,7 +141,7 @@ def test_what_only_the_machine_tells_is_not_hidden_by_what_is_missing() -> None:
     problems = problems_of(draft, machine("odd-disks-bios"))
     assert problems["disk"].startswith("is in use")
     assert problems["swapsize"].startswith("swap and maxroot leave")
-    assert problems["fqdn"] == "it is missing; add it"
+    assert problems["fqdn"] == "no name is given; give one such as node1.example.test"
 
 
 @pytest.mark.parametrize("path", sorted(MACHINES.glob("*.json")), ids=lambda path: path.stem)

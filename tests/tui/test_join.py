@@ -46,7 +46,7 @@ class Client:
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr(join_module, "is_utf8", lambda: True)
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
     monkeypatch.setenv("TERM", "xterm-256color")
     bench = Bench(tmp_path)
     bench.wait_for("Nothing has been changed.")

@@ -35,7 +35,7 @@ PICTURES = {
     ),
     "locale": ("nvme-server", TO_LOCALE),
     "locale-search": ("nvme-server", TO_LOCALE + "'united'"),
-    "locale-chosen": ("nvme-server", TO_LOCALE + "'switz' enter tab tab 'fr' enter"),
+    "locale-chosen": ("nvme-server", TO_LOCALE + "'switz' enter tab 'fr' enter"),
     "locale-none-chosen": ("nvme-server", TO_LOCALE + "tab tab tab tab enter"),
     "password": ("nvme-server", TO_PASSWORD + "'long enough' tab 'long'"),
     "password-wrong": (
@@ -108,7 +108,7 @@ def test_done_with_something_to_do(started: Console, update: bool) -> None:  # n
 def test_failure(started: Console, update: bool) -> None:  # noqa: FBT001 - a fixture
     check_screens(started.work(), "failure", update=update)
     check_screens(
-        started.keys("tab enter tab 'https://logs.example.test/' tab tab tab enter"),
+        started.keys("tab enter tab 'https://logs.example.test/' enter"),
         "failure-save",
         update=update,
     )

@@ -16,7 +16,7 @@ ON: Final = {
     "Password, e-mail, ssh key": "tab tab tab tab enter",
     "Management network": "tab tab tab tab tab tab enter",
 }
-"""Title of a screen that is complete -> the keys that go on from it."""
+"""Title of a screen that is complete -> the keys that go on from its first field."""
 BACK: Final = {
     "Country, time zone, keyboard": "tab tab tab tab tab enter",
     "Password, e-mail, ssh key": "tab tab tab tab tab enter",

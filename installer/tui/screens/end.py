@@ -8,7 +8,7 @@ import urwid
 
 from installer.tui.page import Item, Screen, Scroll
 from installer.tui.screens.save import SaveAnswer, SaveLog
-from installer.tui.widgets import Button, Live, Markup
+from installer.tui.widgets import Button, Line, Live, Markup
 
 
 class Done(Screen):
@@ -82,6 +82,7 @@ class Failure(Screen):
 
     def items(self) -> Sequence[Item]:
         """Give the reason."""
+        self._url = Line()
         return [
             urwid.Text(("error", "The node is not installed.")),
             urwid.Divider(),
@@ -93,7 +94,7 @@ class Failure(Screen):
         """Give what can be done now."""
         return [
             Button("Try again", self.controller.retry),
-            Button("Save log", lambda: self.host.open(SaveLog(self.controller, self.host))),
+            Button("Save log", lambda: self.host.open(SaveLog(self.controller, self.host, self._url))),
             Button("Log", self.host.show_log),
             Button("Shell", self.host.show_shell),
         ]

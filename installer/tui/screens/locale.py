@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import urwid
 
 from installer.tui.page import Item, Screen, Search
-from installer.tui.widgets import Line, Live, Pick, labelled
+from installer.tui.widgets import Line, LineRow, Live, Pick
 
 TITLES = {"country": "Country", "timezone": "Time zone", "keyboard": "Keyboard layout"}
 
@@ -26,15 +26,17 @@ class Locale(Screen):
     def items(self) -> Sequence[Item]:
         """Give the three lists and a line to try the keyboard on."""
         picks = [Pick(self.controller, field, TITLES[field], self._open) for field in self.fields]
-        line = urwid.AttrMap(Line(mask=None, allowed=""), "field", "field focus")
         spaced = [item for pick in picks for item in (pick, urwid.Divider())]
         job = Live(lambda: ("hint", self.controller.job("keyboard").text))
-        return [*spaced, labelled("Try the keyboard", line), job, (1, urwid.SolidFill(" "))]
+        return [*spaced, LineRow("Try the keyboard", Line()), job, (1, urwid.SolidFill(" "))]
 
     def _open(self, field: str, typed: str) -> None:
         choices = [(choice.key, choice.label) for choice in self.controller.choices(field)]
 
+        chosen = str(getattr(self.controller.draft, field))
+
         def take(key: str) -> None:
             self.controller.set(field, key)
+            self.page.step(1)
 
-        self.host.open(Search(self.host, TITLES[field], choices, typed, take))
+        self.host.open(Search(self.host, TITLES[field], choices, typed, take, chosen=chosen))

@@ -10,7 +10,7 @@ import urwid
 
 from installer.tui.controller import Controller, JobName
 from installer.tui.page import Dialog, Host, Item, Page, Scroll
-from installer.tui.widgets import Button, Line, Live, Markup, button_row, labelled
+from installer.tui.widgets import Button, Line, LineRow, Live, Markup, button_row
 
 
 class SaveDialog(Dialog):
@@ -33,7 +33,7 @@ class SaveDialog(Dialog):
         buttons = [
             Button("Close", host.close),
             Button("Look again", self.controller.rescan),
-            self.last_button(host),
+            *self.more_buttons(host),
         ]
         return [
             urwid.Text(self.text),
@@ -51,7 +51,9 @@ class SaveDialog(Dialog):
         targets = self.controller.targets()
         if targets != self._targets:
             self._targets = targets
+            field = self.page.field
             self.page = Page(self._items(self.host))
+            self.page.go_to(field)
             self._w = self.page
         super().refresh()
 
@@ -63,9 +65,10 @@ class SaveDialog(Dialog):
         """Give what stands between the sticks and the state."""
         return []
 
-    def last_button(self, host: Host) -> Button:
-        """Give the button beside Close."""
-        raise NotImplementedError
+    def more_buttons(self, host: Host) -> Sequence[Button]:
+        """Give more buttons beside Close."""
+        del host
+        return []
 
     def _state(self) -> Markup:
         now = self.controller.job(self.job)
@@ -86,11 +89,12 @@ class SaveAnswer(SaveDialog):
         """Begin to save to a stick."""
         self.controller.save_answer(target)
 
-    def last_button(self, host: Host) -> Button:
+    def more_buttons(self, host: Host) -> Sequence[Button]:
         """Show it on the screen."""
         lines = Scroll(lambda: self.controller.answer_text().splitlines())
         items = [(1, lines), urwid.Divider(), button_row(Button("Close", host.close))]
-        return Button("Show it", lambda: host.open(Dialog(host, "answer.toml", items, columns=120, lines=40)))
+        shown = Dialog(host, "answer.toml", items, columns=120, lines=40)
+        return [Button("Show it", lambda: host.open(shown))]
 
 
 class SaveLog(SaveDialog):
@@ -100,16 +104,19 @@ class SaveLog(SaveDialog):
     text = "The log holds no password. It goes to a file on the stick, or is sent by POST."
     job = "save-log"
 
+    def __init__(self, controller: Controller, host: Host, line: Line) -> None:
+        """Take the line for the URL, too: what has been typed outlives the dialog."""
+        self._line = line
+        super().__init__(controller, host)
+
     def save(self, target: str) -> None:
         """Begin to save to a stick."""
         self.controller.save_log(target)
 
     def other_ways(self) -> Sequence[Item]:
         """Give the line for a URL."""
-        self._line = Line(mask=None, allowed="")
-        return [labelled("Or to a URL", urwid.AttrMap(self._line, "field", "field focus"))]
+        row = LineRow("Or to a URL", self._line, self._send, "url")
+        return [row, button_row(Button("Send", self._send)), urwid.Divider()]
 
-    def last_button(self, host: Host) -> Button:
-        """Send it."""
-        del host
-        return Button("Send", lambda: self.controller.save_log(self._line.edit_text.strip()))
+    def _send(self) -> None:
+        self.controller.save_log(self._line.edit_text.strip())

@@ -12,7 +12,7 @@ from installer.tui.widgets import Button, Drawn, Field, Markup, Switch, button_r
 LABELS = {
     "hdsize": ("Disk to use", "GiB, empty: all of the disk"),
     "swapsize": ("Swap", "GiB, empty: by the memory; 0: none"),
-    "maxroot": ("Root, at most", "GiB, empty: a quarter of the disk, up to 96"),
+    "maxroot": ("Root, at most", "GiB, empty: disk/4, at most 96"),
     "minfree": ("Free, at least", "GiB in the volume group, for snapshots"),
     "maxvz": ("Data, at most", "GiB, empty: all that is left; 0: none"),
 }
@@ -20,6 +20,13 @@ LABELS = {
 
 class SizesDialog(Dialog):
     """File system and sizes, with the layout as it is typed."""
+
+    help = (
+        "All sizes are in GiB, such as 64 or 7.5; what is empty follows from disk and memory. Disk to use: the rest of the "
+        "disk stays unused. Swap: as much as memory, but 8 at most; 0 makes none. Root, at most: the system and what is "
+        "stored beside the guests. Free, at least: stays free in the volume group, for snapshots. Data, at most: the thin "
+        "pool with the guests' disks, which takes what is left; 4 or less makes none. The bar shows what comes of it."
+    )
 
     def cancel(self) -> None:
         """Close; what is wrong is asked for again by the screen below."""

@@ -24,6 +24,9 @@ class Welcome(Screen):
         "before the last screen asks for it. After plugging in a cable or a disk, choose Read again."
     )
 
+    _asked = False
+    """Next was chosen before the machine was known."""
+
     def items(self) -> Sequence[Item]:
         """Give the facts, then the findings."""
         return [Live(self._facts), urwid.Divider(), (1, Scroll(self._lines)), Live(self._verdict)]
@@ -35,6 +38,7 @@ class Welcome(Screen):
     def complete(self) -> bool:
         """Stop at a machine that no node can be installed on."""
         machine = self.controller.machine()
+        self._asked = machine is None
         return machine is not None and not machine.blocked
 
     def _facts(self) -> Markup:
@@ -50,10 +54,13 @@ class Welcome(Screen):
     def _verdict(self) -> Markup:
         machine = self.controller.machine()
         if machine is None:
-            return ""
+            return ("warning", "This machine is still being read; wait a moment.") if self._asked else ""
         if machine.blocked:
             return ("error", "Nothing can be installed on this machine as it is: see what is marked STOP.")
-        return "Nothing has been changed. The next screens ask what to install; the last one asks for a go."
+        return (
+            "Nothing has been changed. The next screens ask what to install; nothing is written before Install is "
+            "chosen on the last one."
+        )
 
 
 def render_finding(finding: Finding) -> list[str]:
