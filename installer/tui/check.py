@@ -7,6 +7,7 @@ from typing import Final
 
 from hostlib.errors import Problem, UserError
 from hostlib.inventory import Inventory
+from hostlib.sizes import GIB, render_size
 from installer.answers import Answers, parse_answers
 from installer.config import InstallConfig
 from installer.resolve import resolve
@@ -70,7 +71,25 @@ def problems_of(draft: Draft, inventory: Inventory) -> dict[str, str]:
             problems = _look(mended, inventory) | problems
     if draft.password != draft.password_again and "password" not in problems:
         problems["password_again"] = TWO_PASSWORDS
+    problems = _slips(draft, inventory) | problems
     return {field: _worded(draft, field, message) for field, message in problems.items()}
+
+
+def _slips(draft: Draft, inventory: Inventory) -> dict[str, str]:
+    """Give what an answer file may say, but hardly anybody who types it means."""
+    found: dict[str, str] = {}
+    address = draft.cidr.strip()
+    if address and "/" not in address:
+        example = f"{address}/{64 if ':' in address else 24}"
+        found["cidr"] = f"'{address}' has no prefix length; give one such as {example}"
+    disk = next((disk for disk in inventory.disks if disk.stable_path == draft.disk), None)
+    size = to_tables(draft)["disk-setup"].get("lvm", {}).get("hdsize")
+    if disk and isinstance(size, int | float) and size * GIB > disk.size_bytes:
+        has = render_size(disk.size_bytes)
+        found["hdsize"] = (
+            f"{size} GiB are more than the disk has ({has}); make it smaller, or nothing for all"
+        )
+    return found
 
 
 def _look(draft: Draft, inventory: Inventory) -> dict[str, str]:

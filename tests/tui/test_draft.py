@@ -117,6 +117,22 @@ WRONG = {
 }
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("cidr", "192.0.2.9", "'192.0.2.9' has no prefix length; give one such as 192.0.2.9/24"),
+        (
+            "hdsize",
+            "99999",
+            "99999 GiB are more than the disk has (465.8 GiB); make it smaller, or nothing for all",
+        ),
+    ],
+)
+def test_slips_of_a_person_are_told(field: str, value: str, message: str) -> None:
+    changed: dict[str, Any] = {field: value}
+    assert problems_of(replace(GOOD, **changed), SERVER) == {field: message}
+
+
 @pytest.mark.parametrize("field", WRONG)
 def test_what_is_wrong_is_told_at_its_field_alone(field: str) -> None:
     value, message = WRONG[field]

@@ -38,8 +38,13 @@ class Done(Screen):
         return [
             Button("Restart now" if self._restarts else "Switch off now", self.controller.reboot),
             Button("Stay here", self.controller.stop_reboot),
-            Button("Save answer file", lambda: self.host.open(SaveAnswer(self.controller, self.host))),
+            Button("Save answer file", self._save),
         ]
+
+    def _save(self) -> None:
+        # Whoever saves is there, and the machine must not go down while a stick is written to.
+        self.controller.stop_reboot()
+        self.host.open(SaveAnswer(self.controller, self.host))
 
     @property
     def _restarts(self) -> bool:
