@@ -20,7 +20,7 @@ from tests.vm.lab.media import GIB, need_free_bytes
 from tests.vm.lab.programs import run_program
 from tests.vm.lab.timings import Timing, Timings, collect_timings, render_timings
 
-LONGEST: Final = "test_vm_power_cut.py"
+LONGEST: Final = ("test_vm_tui_screen.py", "test_vm_tui_serial.py", "test_vm_power_cut.py")
 _DISKS: Final = ("*.raw", "*.qcow2", "*.img")
 _RUN: Final = pytest.StashKey[str]()
 _LOCK: Final = pytest.StashKey[BaseFileLock]()
@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker("vm")
-    items.sort(key=lambda item: item.path.name != LONGEST)
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from tests.vm.judgement import node_problems
 from tests.vm.lab.answers import PASSWORD
 from tests.vm.lab.bench import Lab
-from tests.vm.lab.installs import OLD_VG, TARGET_BYTES, Install, Installed, node_spec, phase_seconds
+from tests.vm.lab.installs import OLD_VG, SWAP_GIB, TARGET_BYTES, Install, Installed, node_spec, phase_seconds
 from tests.vm.lab.machine import Vm
 from tests.vm.lab.media import GIB, make_disk, make_overlay, make_volume, read_volume
 from tests.vm.lab.person import Person, TerminalPerson, enter_keys
@@ -184,10 +184,11 @@ def _try_again_on_the_good_disk(person: TerminalPerson) -> None:
     # Disks that cannot be chosen come last.
     person.sees(rf"virtio-{BAD_SERIAL} .* cannot be used")
     person.go_to(f"virtio-{GOOD.target_serial}", "up")
-    choose_sizes(person)
+    enter_keys(person, "enter enter")
     for title in ("Country, time zone, keyboard", "Password, e-mail, ssh key", "Management network"):
         on(person, title)
     person.sees(rf"virtio-{GOOD.target_serial}$")
+    person.sees(rf"Sizes +swap {SWAP_GIB}\.0 GiB")
     person.sees("It is empty")
     person.press("enter")
     person.sees("This disk is empty")
