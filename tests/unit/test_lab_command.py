@@ -111,15 +111,12 @@ def test_disk(bus: Bus, device: str) -> None:
     )
 
 
-def test_bad_sectors_fail_writes_alone() -> None:
-    disk = Disk(path=Path("/d,1"), format=DiskFormat.QCOW2, bad_sectors=(7, 9))
-    drive = next(value for value in values(plan(MachineSpec(disks=(disk,))), "-drive") if "disk0" in value)
-    assert drive == (
-        "if=none,id=disk0,driver=blkdebug,image.driver=qcow2,image.file.filename=/d,,1"
-        ",inject-error.0.event=pwritev,inject-error.0.iotype=write,inject-error.0.errno=5,inject-error.0.sector=7"
-        ",inject-error.1.event=pwritev,inject-error.1.iotype=write,inject-error.1.errno=5,inject-error.1.sector=9"
+def test_a_disk_with_errors_is_seen_through_blkdebug() -> None:
+    disk = Disk(path=Path("/d,1"), format=DiskFormat.QCOW2, errors=Path("/e"))
+    assert (
+        "if=none,id=disk0,driver=blkdebug,config=/e,image.driver=qcow2,image.file.filename=/d,,1"
         ",cache=unsafe,discard=unmap"
-    )
+    ) in values(plan(MachineSpec(disks=(disk,))), "-drive")
 
 
 def test_nvme_always_has_a_serial_number() -> None:

@@ -11,7 +11,7 @@ from tests.vm.lab.answers import PASSWORD
 from tests.vm.lab.bench import Lab
 from tests.vm.lab.installs import OLD_VG, SWAP_GIB, TARGET_BYTES, Install, Installed, node_spec, phase_seconds
 from tests.vm.lab.machine import Vm
-from tests.vm.lab.media import GIB, make_disk, make_overlay, make_volume, read_volume
+from tests.vm.lab.media import MIB, make_disk, make_overlay, make_volume, make_write_errors, read_volume
 from tests.vm.lab.person import Person, TerminalPerson, enter_keys
 from tests.vm.lab.spec import Bus, Disk, DiskFormat, GuestProgram, MachineSpec
 from tests.vm.lab.ssh import open_terminal
@@ -34,9 +34,14 @@ from tests.vm.wizard import (
 
 GOOD: Final = Install(name="serial", target_serial="GOODDISK", fqdn="node1.lab.test")
 BAD_SERIAL: Final = "FAILING"
-SECTORS_A_GIB: Final = GIB // 512
-BAD_SECTORS: Final = tuple(range(3 * SECTORS_A_GIB, 7 * SECTORS_A_GIB, SECTORS_A_GIB // 8))
-"""Behind the swap, where the root file system has its files."""
+SECTORS_A_MIB: Final = MIB // 512
+ROOT_MIB: Final = 1538
+"""Where the root file system begins: behind the ESP and a swap of 1 GiB."""
+BAD_SECTORS: Final = tuple(
+    (ROOT_MIB + mib) * SECTORS_A_MIB for mib in range(7 * 1024) if mib % (2 * 1024) >= 160
+)
+"""One in each MiB of the first 7 GiB, so that files fail wherever ext4 puts them. What it makes by itself is spared: the
+inode tables, at the beginning of every 2 GiB, and the journal in the middle."""
 MINE: Final = {"mine.txt": b"stays"}
 
 
@@ -74,12 +79,13 @@ def _machine(lab: Lab) -> MachineSpec:
     """Give a machine with a disk that is not empty and refuses some writes, an empty one, and a stick with files."""
     good = make_disk(lab.folder / "good.qcow2", TARGET_BYTES, DiskFormat.QCOW2)
     bad = make_disk(lab.folder / "bad.qcow2", TARGET_BYTES, DiskFormat.QCOW2)
+    errors = make_write_errors(lab.folder / "errors.conf", BAD_SECTORS)
     stick = make_volume(lab.folder / "stick.img", "fat", "KEEP", MINE)
     return MachineSpec(
         name="serial",
         iso=lab.iso,
         disks=(
-            Disk(path=bad, format=DiskFormat.QCOW2, serial=BAD_SERIAL, bad_sectors=BAD_SECTORS),
+            Disk(path=bad, format=DiskFormat.QCOW2, serial=BAD_SERIAL, errors=errors),
             Disk(path=good, format=DiskFormat.QCOW2, serial=GOOD.target_serial, boot_index=9),
             Disk(path=stick, bus=Bus.USB, serial="STICK"),
         ),

@@ -131,16 +131,11 @@ def _disk(number: int, disk: Disk) -> list[str]:
 
 
 def _image(disk: Disk) -> str:
-    if not disk.bad_sectors:
+    if disk.errors is None:
         return f"format={disk.format},file={_quote(disk.path)}"
     # QEMU's blkdebug lies between the machine and the image, so its sectors are those that the guest sees.
-    image = f"driver=blkdebug,image.driver={disk.format},image.file.filename={_quote(disk.path)}"
-    rules = (
-        f",inject-error.{number}.event=pwritev,inject-error.{number}.iotype=write"
-        f",inject-error.{number}.errno=5,inject-error.{number}.sector={sector}"
-        for number, sector in enumerate(disk.bad_sectors)
-    )
-    return image + "".join(rules)
+    image = f"image.driver={disk.format},image.file.filename={_quote(disk.path)}"
+    return f"driver=blkdebug,config={_quote(disk.errors)},{image}"
 
 
 def _nic(number: int, nic: Nic, firmware: Firmware) -> list[str]:

@@ -66,6 +66,13 @@ def make_dirty_disk(path: Path, size_bytes: int, seed: int) -> Path:
     return path
 
 
+def make_write_errors(path: Path, sectors: Sequence[int]) -> Path:
+    """Write down for QEMU's blkdebug which sectors of 512 bytes can be read but not written (EIO); gives `path`."""
+    rule = '[inject-error]\nevent = "pwritev"\niotype = "write"\nerrno = "5"\nsector = "{}"\n'
+    path.write_text("".join(rule.format(sector) for sector in sectors), encoding="ascii")
+    return path
+
+
 def make_overlay(path: Path, base: Path, base_format: DiskFormat = DiskFormat.QCOW2) -> Path:
     """Make a disk that begins as `base` and keeps what is written to itself; `base` must not change any more.
 

@@ -59,7 +59,7 @@ class Disk:
         boot_index: place in the firmware's boot order, from 0; None to leave it out.
         cdrom: a read-only CD drive on virtio-scsi with `path` as its medium; `bus` is ignored.
         sector_bytes: logical and physical block size, 512 or 4096.
-        bad_sectors: sectors of 512 bytes that can be read but not written: what touches one fails with EIO.
+        errors: which of its sectors fail, from `media.make_write_errors`; None for a disk that is well.
     """
 
     path: Path
@@ -69,7 +69,7 @@ class Disk:
     boot_index: int | None = None
     cdrom: bool = False
     sector_bytes: int = 512
-    bad_sectors: tuple[int, ...] = ()
+    errors: Path | None = None
 
 
 class NetBoot(StrEnum):
