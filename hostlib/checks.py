@@ -29,6 +29,8 @@ class Finding(Record):
     """What was found out, for a person."""
     todo: str = ""
     """What to do about it; empty when all is well."""
+    allowed: bool = False
+    """The answer's `checks.allow` names it: it does not stop an installation."""
 
     @property
     def problem(self) -> Problem:
@@ -294,8 +296,21 @@ def _finding(row: _Row, reading: Reading) -> Finding:
 
 
 def blocking_problems(findings: Iterable[Finding]) -> tuple[Problem, ...]:
-    """Give what must stop an installation, for a CheckBlocksError."""
-    return tuple(finding.problem for finding in findings if finding.severity == "blocking")
+    """Give what must stop an installation, for a CheckBlocksError: what blocks and is not allowed."""
+    return tuple(
+        finding.problem for finding in findings if finding.severity == "blocking" and not finding.allowed
+    )
+
+
+def allow_findings(findings: Iterable[Finding], ids: Iterable[str]) -> list[Finding]:
+    """Mark the findings whose check is one of `ids` as allowed, those that are well excepted."""
+    allowed = frozenset(ids)
+    return [
+        finding.model_copy(update={"allowed": True})
+        if finding.id in allowed and finding.severity != "ok"
+        else finding
+        for finding in findings
+    ]
 
 
 _MARKS: Final[dict[Severity, str]] = {"blocking": "BLOCKING", "warning": "warning", "ok": "ok"}

@@ -35,7 +35,69 @@ class Content(Record):
     """For a PV: the UUID of its VG, which names it for good: two VGs may have the same name."""
     vg_tags: tuple[str, ...] = ()
     """For a PV: the tags of its VG. A finished node carries `INSTALLED_TAG`."""
+    md_name: str = ""
+    """For a member of an assembled md array: the array's kernel name, such as `md127`."""
+    md_level: str = ""
+    """For a member of an assembled md array: `raid1`, `raid5`, or `container` for firmware's own formats."""
     mountpoints: tuple[str, ...] = ()
+
+
+class Partition(Record):
+    """An entry of a disk's partition table."""
+
+    name: str
+    """Kernel name, such as `sda3`."""
+    number: int
+    size_bytes: int
+    type: str = ""
+    """GPT: the type's UUID; DOS table: `0x83`."""
+    label: str = ""
+
+
+class Health(Record):
+    """What a drive says of itself by SMART or NVMe's health log, read by smartctl. None: it does not say."""
+
+    source: str
+    """How it was asked: `smartctl -d megaraid,5`."""
+    passed: bool | None = None
+    """The drive's own verdict."""
+    failing: tuple[str, ...] = ()
+    """What is below its threshold now, or an NVMe critical warning, as smartctl names it."""
+    wear_percent: int | None = None
+    """Of a solid-state drive: the part of its rated life that is used up; may be more than 100."""
+    spare_percent: int | None = None
+    """NVMe: spare blocks left."""
+    reallocated_sectors: int | None = None
+    pending_sectors: int | None = None
+    """Sectors that could not be read and wait to be written."""
+    media_errors: int | None = None
+    """Errors that the drive could not correct."""
+    temperature_celsius: int | None = None
+    power_on_hours: int | None = None
+    standby: bool = False
+    """It sleeps and was not woken: nothing else is known."""
+
+
+RaidLevel = Literal["RAID0", "RAID1", "RAID5", "RAID6", "RAID10", "RAID50", "RAID60", ""]
+
+
+class Raid(Record):
+    """What is known of a virtual disk (logical drive, volume) of a RAID controller."""
+
+    level: RaidLevel = ""
+    """Empty: neither kernel nor tool tells."""
+    members: int | None = None
+    """Physical drives in it; None: nobody tells."""
+    state: Literal["optimal", "degraded", "failed", ""] = ""
+    cache: Literal["write-back", "write-through", ""] = ""
+    """The controller's cache for this volume."""
+    name: str = ""
+    """The controller's name of the volume, such as `0/239` or `0`; `Drive.volume` refers to it."""
+    source: str = ""
+    """Who told: `sysfs raid_level`, `storcli`, `as many volumes as drives, of the same sizes`."""
+
+
+DiskKind = Literal["physical", "virtual-disk", "fake-raid-member", "multipath-path", "bmc-virtual"]
 
 
 class Disk(Record):
@@ -46,6 +108,8 @@ class Disk(Record):
     path: str
     ids: tuple[str, ...] = ()
     """Its names in /dev/disk/by-id, best first."""
+    paths: tuple[str, ...] = ()
+    """Its names in /dev/disk/by-path: where it is plugged in."""
     size_bytes: int
     logical_sector_bytes: int = 512
     physical_sector_bytes: int = 512
@@ -59,6 +123,17 @@ class Disk(Record):
     read_only: bool = False
     boot_medium: bool = False
     """The live system runs from it: never a target."""
+    controller: str = ""
+    """`Controller.address` of what it hangs on; empty where that is unknown."""
+    kind: DiskKind = "physical"
+    """`physical` is also the disk of a hypervisor: nothing is known to lie between."""
+    kind_source: str = ""
+    """How the kind is known, where it is not `physical`."""
+    raid: Raid | None = None
+    """Of a `virtual-disk`."""
+    health: Health | None = None
+    """None where nobody could ask; for a virtual disk see `Controller.drives`."""
+    partitions: tuple[Partition, ...] = ()
     contents: tuple[Content, ...] = ()
     udev: dict[str, str] = Field(default_factory=dict)
     """All udev properties, for the filters of the answer file."""
@@ -67,6 +142,55 @@ class Disk(Record):
     def stable_path(self) -> str:
         """The /dev/disk/by-id path that names this disk for good; the kernel's path if udev gave none."""
         return f"/dev/disk/by-id/{self.ids[0]}" if self.ids else self.path
+
+
+class Drive(Record):
+    """A drive that a RAID controller knows of, whether the kernel shows it as a disk or not."""
+
+    address: str
+    """How smartctl or the vendor's tool names it: `megaraid,5`, `252:3`, `1I:1:4`."""
+    state: Literal["member", "passthrough", "unconfigured", "spare", "failed", "foreign", ""] = ""
+    """`unconfigured` drives are in no volume and not passed through: the kernel does not show them."""
+    volume: str = ""
+    """`Raid.name` of the volume that it is a member of."""
+    model: str = ""
+    serial: str = ""
+    size_bytes: int | None = None
+    rotational: bool | None = None
+    health: Health | None = None
+
+
+ControllerKind = Literal["hba", "raid", "ahci", "ide", "nvme", "vmd", "virtual", "usb", "mmc", "other"]
+
+
+class Controller(Record):
+    """What disks hang on: a PCI function, or another device that a driver makes disks of."""
+
+    address: str
+    """PCI address such as `0000:03:00.0`; for others the name of the device in sysfs."""
+    pci_id: str = ""
+    """Vendor and device: `1000:005d`."""
+    subsystem_id: str = ""
+    """Who sells the card: `1028:1f49` is Dell's."""
+    vendor: str = ""
+    """By udev's hardware database."""
+    model: str = ""
+    driver: str = ""
+    """Kernel driver; empty where none has taken it."""
+    kind: ControllerKind = "other"
+    mode: Literal["raid", "hba", "mixed", ""] = ""
+    """Whether it shows virtual disks, the drives themselves, or both; empty where that cannot be known."""
+    mode_source: str = ""
+    """How the mode is known."""
+    firmware: str = ""
+    hidden_disks: int | None = None
+    """Disks behind it that the kernel says it cannot reach: NVMe drives remapped by Intel RST or behind VMD."""
+    battery: Literal["good", "bad", "none", ""] = ""
+    """Of the write cache; empty where nobody tells."""
+    drives: tuple[Drive, ...] = ()
+    """What the controller itself says is plugged in."""
+    drives_source: str = ""
+    """Who told of the drives: `smartctl --scan`, `storcli`; empty where nobody could be asked."""
 
 
 class Neighbour(Record):
@@ -95,6 +219,11 @@ class Nic(Record):
     link: bool | None = None
     """Carrier; None while the interface is down and cannot tell."""
     speed_mbit: int | None = None
+    firmware: str = ""
+    """Version of the card's firmware, as the driver gives it."""
+    sriov_vfs: int | None = None
+    """SR-IOV virtual functions that the card can have; None where it has no SR-IOV."""
+    sriov_active_vfs: int = 0
     addresses: tuple[str, ...] = ()
     """Global addresses with prefix length: `192.0.2.4/24`."""
     neighbour: Neighbour | None = None
@@ -127,6 +256,24 @@ class Firmware(Record):
 
     mode: Literal["bios", "uefi"]
     secure_boot: bool = False
+    uefi_capable: bool | None = None
+    """By the SMBIOS table; None where it does not tell."""
+    vendor: str = ""
+    version: str = ""
+    date: str = ""
+    """As the firmware has it: `04/01/2014`."""
+
+
+class Clock(Record):
+    """What time it is said to be, in seconds since 1970 (UTC)."""
+
+    system_seconds: int
+    hardware_seconds: int | None = None
+    """Of the battery-backed clock, taken as UTC."""
+    image_seconds: int | None = None
+    """When this image was built: it cannot be earlier."""
+    synchronised: bool = False
+    """A time server keeps the system's clock right."""
 
 
 class Dmi(Record):
@@ -144,6 +291,8 @@ class Cpu(Record):
     model: str = ""
     threads: int = 1
     virtualisation: Literal["vmx", "svm", ""] = ""
+    flags: tuple[str, ...] = ()
+    """As in /proc/cpuinfo, in order."""
 
 
 class Inventory(Record):
@@ -154,6 +303,10 @@ class Inventory(Record):
     firmware: Firmware
     cpu: Cpu = Cpu()
     memory_bytes: int
+    tpm: Literal["1.2", "2.0", ""] = ""
+    """Version of the TPM; empty where there is none."""
+    clock: Clock | None = None
+    controllers: tuple[Controller, ...] = ()
     disks: tuple[Disk, ...] = ()
     nics: tuple[Nic, ...] = ()
     leases: tuple[Lease, ...] = ()

@@ -1,0 +1,31 @@
+"""Where the probes read: this machine, or a recorded one in a test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hostlib.inventory import Neighbour
+from hostlib.probe.lldp import read_neighbours
+from hostlib.probe.netlink import Netlink, read_netlink
+from hostlib.probe.udev import Device, read_devices
+
+
+def _now() -> int:
+    return int(time.time())
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The machine as the kernel and udev show it."""
+
+    root: Path = Path("/")
+    """Where /sys, /proc and /run are."""
+    devices: Callable[[str], list[Device]] = read_devices
+    """Gives every device of a udev subsystem. Their folders in sysfs are below `root`."""
+    netlink: Callable[[], Netlink] = read_netlink
+    neighbours: Callable[[], Mapping[int, Neighbour]] = read_neighbours
+    now: Callable[[], int] = _now
+    """Seconds since 1970 (UTC)."""
