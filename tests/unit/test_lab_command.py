@@ -226,3 +226,37 @@ def test_guest_program_travels_by_firmware() -> None:
 def test_machines_that_do_not_exist(broken: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="parallel IDE drive"):
         MachineSpec(iso=ISO, attach=Attach.IDE_CD, **broken)
+
+
+def test_a_controller_is_there_when_a_disk_hangs_on_it() -> None:
+    disks = (
+        Disk(path=Path("/a"), bus=Bus.MEGARAID, serial="A"),
+        Disk(path=Path("/b"), bus=Bus.MEGARAID, serial="B", ssd=True, wwn="0x5000c50012345678"),
+        Disk(path=Path("/c"), bus=Bus.MEGARAID_JBOD),
+    )
+    devices = values(plan(MachineSpec(disks=disks)), "-device")
+    assert [device for device in devices if device.startswith("megasas")] == [
+        "megasas,id=megaraid",
+        "megasas,use_jbod=on,id=megaraid-jbod",
+    ]
+    assert "scsi-hd,bus=megaraid.0,drive=disk0,id=disk0-drive,serial=A" in devices
+    assert (
+        "scsi-hd,bus=megaraid.0,drive=disk1,id=disk1-drive,serial=B,wwn=0x5000c50012345678,rotation_rate=1"
+        in devices
+    )
+    assert "scsi-hd,bus=megaraid-jbod.0,drive=disk2,id=disk2-drive" in devices
+    assert not any("pvscsi" in device for device in devices)
+
+
+def test_two_paths_to_one_disk_are_read_only_for_the_host() -> None:
+    disks = tuple(Disk(path=Path("/lun"), bus=Bus.SCSI, serial="LUN", shared=True) for _ in range(2))
+    drives = [value for value in values(plan(MachineSpec(disks=disks)), "-drive") if "/lun" in value]
+    assert len(drives) == 2
+    assert all(drive.endswith("readonly=on") for drive in drives)
+
+
+def test_clock_and_what_the_firmware_says_of_itself() -> None:
+    command = plan(MachineSpec(clock="2020-01-01T00:00:00", says_uefi=True))
+    assert values(command, "-rtc") == ["base=2020-01-01T00:00:00"]
+    assert values(command, "-smbios") == ["type=0,uefi=on"]
+    assert values(plan(MachineSpec()), "-rtc") == values(plan(MachineSpec()), "-smbios") == []

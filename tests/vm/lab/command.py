@@ -24,6 +24,18 @@ _CODE: Final = {
 }
 
 
+_SCSI_HBAS: Final = {
+    Bus.MEGARAID: "megasas",
+    Bus.MEGARAID_GEN2: "megasas-gen2",
+    Bus.MEGARAID_JBOD: "megasas,use_jbod=on",
+    Bus.MPTSAS: "mptsas1068",
+    Bus.PVSCSI: "pvscsi",
+    Bus.LSI: "lsi53c895a",
+}
+"""Controllers that a machine has only when a disk hangs on them."""
+_SSD_BUSES: Final = {Bus.SCSI, Bus.SATA, *_SCSI_HBAS}
+
+
 def plan_command(spec: MachineSpec, paths: RunPaths, accel: tuple[str, ...]) -> list[str]:
     """Plan how QEMU is called for a machine.
 
@@ -48,11 +60,12 @@ def plan_command(spec: MachineSpec, paths: RunPaths, accel: tuple[str, ...]) -> 
         *(["-display", "none", "-vga", "std"]),
         *_firmware(spec, paths),
         *_channels(paths),
-        *_controllers(),
+        *_controllers(spec),
         *_iso(spec),
         *(part for number, disk in enumerate(spec.disks) for part in _disk(number, disk)),
         *(part for number, nic in enumerate(spec.nics, 1) for part in _nic(number, nic, spec.firmware)),
         *_identity(spec),
+        *(["-rtc", f"base={spec.clock}"] if spec.clock else []),
         *_guest(spec, paths),
     ]
 
@@ -83,10 +96,12 @@ def _channels(paths: RunPaths) -> Iterator[str]:
         yield from ("-device", f"virtserialport,bus=ports.0,chardev={name},name=org.slipway.{name}")
 
 
-def _controllers() -> list[str]:
+def _controllers(spec: MachineSpec) -> list[str]:
+    used = dict.fromkeys(disk.bus for disk in spec.disks if disk.bus in _SCSI_HBAS and not disk.cdrom)
     return [
         *(["-object", "rng-random,id=rng0,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng0"]),
         *(["-device", "virtio-scsi-pci,id=scsi", "-device", "qemu-xhci,id=usb"]),
+        *(part for bus in used for part in ("-device", f"{_SCSI_HBAS[bus]},id={bus}")),
     ]
 
 
@@ -108,7 +123,7 @@ def _disk(number: int, disk: Disk) -> list[str]:
     # What the guest wrote survives the end of QEMU, not of the host: the lab's power cuts need no more, and a host
     # sync for each of the guest's would make every test slower.
     backend = f"if=none,id={name},{_image(disk)}"
-    backend += ",readonly=on" if disk.cdrom else ",cache=unsafe,discard=unmap"
+    backend += ",readonly=on" if disk.cdrom or disk.shared else ",cache=unsafe,discard=unmap"
     if disk.cdrom:
         device = f"scsi-cd,bus=scsi.0,drive={name},id={name}-drive"
     else:
@@ -118,11 +133,16 @@ def _disk(number: int, disk: Disk) -> list[str]:
             Bus.SATA: f"ide-hd,bus=ide.{number}",
             Bus.USB: "usb-storage,bus=usb.0",
             Bus.NVME: "nvme",
+            **{bus: f"scsi-hd,bus={bus}.0" for bus in _SCSI_HBAS},
         }[disk.bus]
         device = f"{driver},drive={name},id={name}-drive"
     serial = disk.serial or (f"nvme{number}" if disk.bus is Bus.NVME else "")
     if serial:
         device += f",serial={serial}"
+    if disk.wwn:
+        device += f",wwn={disk.wwn}"
+    if disk.ssd and disk.bus in _SSD_BUSES:
+        device += ",rotation_rate=1"
     if disk.boot_index is not None:
         device += f",bootindex={disk.boot_index}"
     if disk.sector_bytes != 512:
@@ -183,7 +203,10 @@ def _user_network(number: int, nic: Nic) -> str:
 def _identity(spec: MachineSpec) -> list[str]:
     values = {"serial": spec.serial, "uuid": spec.uuid}
     named = [f"{name}={value.replace(',', ',,')}" for name, value in values.items() if value]
-    return ["-smbios", ",".join(["type=1", *named])] if named else []
+    return [
+        *(["-smbios", ",".join(["type=1", *named])] if named else []),
+        *(["-smbios", "type=0,uefi=on"] if spec.says_uefi else []),
+    ]
 
 
 def _guest(spec: MachineSpec, paths: RunPaths) -> list[str]:

@@ -73,6 +73,12 @@ def make_write_errors(path: Path, sectors: Sequence[int]) -> Path:
     return path
 
 
+def make_read_errors(path: Path) -> Path:
+    """Write down for QEMU's blkdebug that no sector can be read (EIO); gives `path`."""
+    path.write_text('[inject-error]\nevent = "none"\niotype = "read"\nerrno = "5"\n', encoding="ascii")
+    return path
+
+
 def make_overlay(path: Path, base: Path, base_format: DiskFormat = DiskFormat.QCOW2) -> Path:
     """Make a disk that begins as `base` and keeps what is written to itself; `base` must not change any more.
 

@@ -26,6 +26,18 @@ class Bus(StrEnum):
     SATA = "sata"
     USB = "usb"
     NVME = "nvme"
+    MEGARAID = "megaraid"
+    """MegaRAID SAS 1078; each disk is a volume."""
+    MEGARAID_GEN2 = "megaraid-gen2"
+    """MegaRAID SAS 2108; each disk is a volume."""
+    MEGARAID_JBOD = "megaraid-jbod"
+    """MegaRAID SAS 1078 that passes its disks through."""
+    MPTSAS = "mptsas"
+    """LSI SAS1068."""
+    PVSCSI = "pvscsi"
+    """VMware's paravirtual controller."""
+    LSI = "lsi"
+    """LSI 53c895a, parallel SCSI."""
 
 
 class DiskFormat(StrEnum):
@@ -59,7 +71,10 @@ class Disk:
         boot_index: place in the firmware's boot order, from 0; None to leave it out.
         cdrom: a read-only CD drive on virtio-scsi with `path` as its medium; `bus` is ignored.
         sector_bytes: logical and physical block size, 512 or 4096.
-        errors: which of its sectors fail, from `media.make_write_errors`; None for a disk that is well.
+        errors: which of its sectors fail, from `media.make_write_errors` or `make_read_errors`; None for a disk that is well.
+        wwn: World Wide Name, `0x` and 16 hexadecimal digits; empty for none.
+        shared: another disk of the machine has the same file: a second path to it. Read-only for the host's sake.
+        ssd: it says that it does not rotate (SCSI and SATA).
     """
 
     path: Path
@@ -70,6 +85,9 @@ class Disk:
     cdrom: bool = False
     sector_bytes: int = 512
     errors: Path | None = None
+    wwn: str = ""
+    shared: bool = False
+    ssd: bool = False
 
 
 class NetBoot(StrEnum):
@@ -156,6 +174,8 @@ class MachineSpec:
         guest: program that judges from inside; None for none.
         relay: send the installer's and first boot's events to the host as they happen.
         stop_at_reboot: QEMU ends when the guest restarts the machine, rather than starting it again.
+        clock: what the battery-backed clock says at the start, such as `2020-01-01T00:00:00`; empty for the host's time.
+        says_uefi: a BIOS whose SMBIOS table says that the machine could start by UEFI.
     """
 
     name: str = "vm"
@@ -174,6 +194,8 @@ class MachineSpec:
     guest: GuestProgram | None = None
     relay: bool = False
     stop_at_reboot: bool = True
+    clock: str = ""
+    says_uefi: bool = False
 
     def __post_init__(self) -> None:
         """Refuse combinations that no machine has.

@@ -1,0 +1,29 @@
+import threading
+import time
+
+import pytest
+
+from hostlib.probe.deadline import gather
+
+
+def test_what_fails_or_does_not_end_in_time_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    forever = threading.Event()
+
+    def broken() -> str:
+        raise OSError(5, "Input/output error")
+
+    started = time.monotonic()
+    found = gather("disk", {"a": lambda: "well", "b": broken, "c": lambda: str(forever.wait(10))}, 0.2)
+    assert found == {"a": "well"}
+    assert time.monotonic() - started < 5
+    assert sorted(record.message for record in caplog.records) == [
+        "disk b: cannot be read: OSError: [Errno 5] Input/output error",
+        "disk c: no answer within 0.2 s",
+    ]
+    forever.set()
+
+
+def test_probes_run_beside_each_other() -> None:
+    both = threading.Barrier(2)
+    found = gather("disk", dict.fromkeys("ab", lambda: both.wait(10)), 10)
+    assert sorted(found.values()) == [0, 1]
