@@ -8,6 +8,7 @@ from hostlib.files import read_if_there
 from hostlib.inventory import Disk, Inventory, Lease, Nic
 from hostlib.probe.attempt import attempt
 from hostlib.probe.disks import device_names, read_disks
+from hostlib.probe.kernel import read_nic_firmware
 from hostlib.probe.leases import read_leases
 from hostlib.probe.lldp import read_neighbours
 from hostlib.probe.lvm import read_vgs
@@ -64,6 +65,6 @@ def read_network() -> tuple[tuple[Nic, ...], tuple[Lease, ...]]:
     neighbours = read_neighbours()
     nics = {
         index: nic.model_copy(update={"neighbour": neighbours.get(index)})
-        for index, nic in read_nics(netlink, read_devices("net")).items()
+        for index, nic in read_nics(netlink, read_devices("net"), read_nic_firmware).items()
     }
     return tuple(nics.values()), attempt("the leases", read_leases, nics, netlink.routes) or ()

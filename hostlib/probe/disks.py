@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from hostlib.inventory import Content, Disk
+from hostlib.inventory import Content, Disk, Partition
 from hostlib.paths import MEDIUM
 from hostlib.probe.attempt import LOG, attempt
 from hostlib.probe.lvm import Vg
@@ -14,6 +14,7 @@ from hostlib.probe.udev import Device, decoded
 from hostlib.sizes import SECTOR_BYTES
 
 BY_ID = "/dev/disk/by-id/"
+BY_PATH = "/dev/disk/by-path/"
 
 # Where live-boot mounts what it runs from; the last two hold the ISO file with `findiso=` and `fromiso=`.
 MEDIUM_MOUNTS = frozenset({str(MEDIUM), "/run/live/findiso", "/run/live/fromiso"})
@@ -64,9 +65,10 @@ def read_disks(
     `mounts` is kernel name -> mountpoints and `vgs` kernel name of a PV -> its VG. A disk that cannot be read is
     left out with a warning.
     """
-    shared = _shared_ids(devices)
+    around = _Surroundings(devices, mounts, vgs)
+    shared = _shared_links(devices)
     found = [
-        attempt(f"disk {device.name}", _read_disk, device, _Surroundings(devices, mounts, vgs), shared)
+        attempt(f"disk {device.name}", _read_disk, device, around, shared)
         for device in devices
         if is_disk(device)
     ]
@@ -120,11 +122,23 @@ class _Surroundings:
         """Give where the device and everything stacked on it (LV, md, LUKS) is mounted."""
         names = [device.name]
         for name in names:
-            above = self._devices.get(name)
-            if above and (above.sysfs / "holders").is_dir():
-                holders = sorted(path.name for path in (above.sysfs / "holders").iterdir())
-                names += [holder for holder in holders if holder not in names]
+            names += [holder for holder in self._holders(name) if holder not in names]
         return tuple(dict.fromkeys(point for name in names for point in self._mounts.get(name, ())))
+
+    def _holders(self, name: str) -> list[str]:
+        """Give what is stacked right on a device."""
+        below = self._devices.get(name)
+        folder = below.sysfs / "holders" if below else None
+        return sorted(path.name for path in folder.iterdir()) if folder and folder.is_dir() else []
+
+    def md(self, device: Device) -> tuple[str, str]:
+        """Give kernel name and level of the md array that the device is a member of; a volume before its container."""
+        found = [
+            (name, array.udev.get("MD_LEVEL") or array.attribute("md/level"))
+            for name in self._holders(device.name)
+            if name.startswith("md") and (array := self._devices.get(name))
+        ]
+        return min(found, key=lambda array: (array[1] == "container", natural(array[0])), default=("", ""))
 
     def contents(self, device: Device) -> list[Content]:
         """Give what a disk or partition holds: its partition table, then what libblkid found on it."""
@@ -133,8 +147,9 @@ class _Surroundings:
             uuid = udev.get("ID_PART_TABLE_UUID", "")
             found.append(Content(device=device.name, type=table, uuid=uuid))
         mountpoints = self.mountpoints(device)
+        md_name, md_level = self.md(device)
         kind = udev.get("ID_FS_TYPE", "")
-        if kind or mountpoints:
+        if kind or mountpoints or md_name:
             vg = self._vgs.get(device.name, Vg("", ""))
             content = Content(
                 device=device.name,
@@ -144,6 +159,8 @@ class _Surroundings:
                 vg=vg.name,
                 vg_uuid=vg.uuid,
                 vg_tags=vg.tags,
+                md_name=md_name,
+                md_level=md_level,
                 mountpoints=mountpoints,
             )
             found.append(content)
@@ -151,15 +168,22 @@ class _Surroundings:
 
 
 def _read_disk(device: Device, around: _Surroundings, shared: frozenset[str]) -> Disk:
-    contents = [content for part in around.parts(device) for content in around.contents(part)]
+    parts = around.parts(device)
+    partitions = [attempt(f"partition {part.name}", _read_partition, part) for part in parts[1:]]
+    contents = [content for part in parts for content in around.contents(part)]
     mountpoints = {point for content in contents for point in content.mountpoints}
+    links = [link for link in device.links if link not in shared]
     return Disk(
         name=device.name,
         path=device.udev["DEVNAME"],
-        ids=order_ids(link for link in _ids(device) if link not in shared),
-        size_bytes=int(device.attribute("size")) * SECTOR_BYTES,
-        logical_sector_bytes=int(device.attribute("queue/logical_block_size")),
-        physical_sector_bytes=int(device.attribute("queue/physical_block_size")),
+        ids=order_ids(link.removeprefix(BY_ID) for link in links if link.startswith(BY_ID)),
+        paths=order_paths(
+            (link.removeprefix(BY_PATH) for link in links if link.startswith(BY_PATH)),
+            device.udev.get("ID_PATH", ""),
+        ),
+        size_bytes=_number(device, "size") * SECTOR_BYTES,
+        logical_sector_bytes=_number(device, "queue/logical_block_size"),
+        physical_sector_bytes=_number(device, "queue/physical_block_size"),
         model=_model(device),
         serial=_serial(device),
         wwn=device.udev.get("ID_WWN_WITH_EXTENSION") or device.udev.get("ID_WWN", ""),
@@ -169,9 +193,28 @@ def _read_disk(device: Device, around: _Surroundings, shared: frozenset[str]) ->
         removable=device.attribute("removable") == "1" or device.attribute("device/type") == "SD",
         read_only=device.attribute("ro") == "1",
         boot_medium=not MEDIUM_MOUNTS.isdisjoint(mountpoints),
+        partitions=tuple(partition for partition in partitions if partition),
         contents=tuple(contents),
         udev=dict(device.udev),
     )
+
+
+def _read_partition(device: Device) -> Partition:
+    return Partition(
+        name=device.name,
+        number=_number(device, "partition"),
+        size_bytes=_number(device, "size") * SECTOR_BYTES,
+        type=device.udev.get("ID_PART_ENTRY_TYPE", ""),
+        label=decoded(device.udev, "ID_PART_ENTRY_NAME"),
+    )
+
+
+def _number(device: Device, attribute: str) -> int:
+    """Give a number that every device of its kind has. Raises ValueError where a broken one does not tell."""
+    text = device.attribute(attribute)
+    if not text.isdecimal():
+        raise ValueError(f"{device.sysfs / attribute} has {text!r} for a number")
+    return int(text)
 
 
 def _model(device: Device) -> str:
@@ -204,22 +247,22 @@ def _bus(device: Device) -> str:
     return next((bus for prefix, bus in _BUS_BY_NAME if device.name.startswith(prefix)), "")
 
 
-def _ids(device: Device) -> list[str]:
-    return [link.removeprefix(BY_ID) for link in device.links if link.startswith(BY_ID)]
+def _shared_links(devices: Iterable[Device]) -> frozenset[str]:
+    """Give the links that more than one device claims.
 
-
-def _shared_ids(devices: Iterable[Device]) -> frozenset[str]:
-    """Give the names that more than one device claims.
-
-    The link in /dev/disk/by-id leads to only one of them, today this one and tomorrow another: the paths of a
-    multipath LUN, the namespaces of one NVMe controller, two USB bridges with the same serial number.
+    They lead to only one of them, today this one and tomorrow another: the paths of a multipath LUN, the namespaces of
+    one NVMe controller, two USB bridges with the same serial number, the drives behind one port multiplier.
     """
     claims = Counter(
-        name for device in devices if device.udev.get("DEVTYPE") == "disk" for name in set(_ids(device))
+        link
+        for device in devices
+        if device.udev.get("DEVTYPE") == "disk"
+        for link in set(device.links)
+        if link.startswith((BY_ID, BY_PATH))
     )
-    shared = frozenset(name for name, count in claims.items() if count > 1)
-    for name in sorted(shared):
-        LOG.warning("%s%s: %d devices claim this name, so it names none of them", BY_ID, name, claims[name])
+    shared = frozenset(link for link, count in claims.items() if count > 1)
+    for link in sorted(shared):
+        LOG.warning("%s: %d devices claim this name, so it names none of them", link, claims[link])
     return shared
 
 
@@ -236,3 +279,17 @@ def order_ids(ids: Iterable[str]) -> tuple[str, ...]:
 
 def _rank(name: str) -> int:
     return next((rank for rank, rule in enumerate(_ID_ORDER) if rule.match(name)), len(_ID_ORDER))
+
+
+def order_paths(paths: Iterable[str], best: str) -> tuple[str, ...]:
+    """Give the names of one disk in /dev/disk/by-path, `best` first (udev's ID_PATH), then by text.
+
+    Left out are the older and newer spellings of a name that is there (systemd, udev-builtin-path_id.c and
+    60-persistent-storage.rules): `ata-1` of `ata-1.0`, `usbv3-0:1` of `usb-0:1`, `virtio-pci-` of `pci-`.
+    """
+    kept = set(paths)
+    spellings = {
+        name: (f"{name}.0", re.sub(r"-usbv\d-", "-usb-", name), name.removeprefix("virtio-")) for name in kept
+    }
+    kept = {name for name in kept if not kept.intersection(spellings[name]) - {name}}
+    return tuple(sorted(kept, key=lambda name: (name != best, name)))

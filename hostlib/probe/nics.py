@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from hostlib.inventory import Nic
 from hostlib.probe.attempt import attempt
@@ -15,10 +15,11 @@ _UP = 0x1
 _NO_MAC = "00:00:00:00:00:00"
 
 
-def read_nics(netlink: Netlink, devices: Iterable[Device]) -> dict[int, Nic]:
+def read_nics(netlink: Netlink, devices: Iterable[Device], firmware: Callable[[str], str]) -> dict[int, Nic]:
     """Give index -> interface for every Ethernet-like link with a MAC, in the order of the index.
 
-    `devices` are udev's of the subsystem `net`. One that cannot be read is left out with a warning.
+    `devices` are udev's of the subsystem `net`; `firmware` gives the firmware's version of an interface by its name.
+    One that cannot be read is left out with a warning.
     """
     by_name = {device.name: device for device in devices}
     found: dict[int, Nic] = {}
@@ -28,12 +29,16 @@ def read_nics(netlink: Netlink, devices: Iterable[Device]) -> dict[int, Nic]:
         if link["ifi_type"] != _ETHERNET or mac == _NO_MAC or name not in by_name:
             continue
         addresses = netlink.addresses.get(int(link["index"]), ())
-        if nic := attempt(f"network interface {name}", _read_nic, link, by_name[name], addresses):
+        what = f"network interface {name}"
+        if nic := attempt(what, _read_nic, link, by_name[name], addresses, firmware):
             found[int(link["index"])] = nic
     return found
 
 
-def _read_nic(link: Message, device: Device, addresses: tuple[str, ...]) -> Nic:
+def _read_nic(
+    link: Message, device: Device, addresses: tuple[str, ...], firmware: Callable[[str], str]
+) -> Nic:
+    physical = _is_physical(link, device)
     up = bool(link["flags"] & _UP)
     carrier = link_attribute(link, "IFLA_CARRIER")
     return Nic(
@@ -42,9 +47,13 @@ def _read_nic(link: Message, device: Device, addresses: tuple[str, ...]) -> Nic:
         permanent_mac=str(link_attribute(link, "IFLA_PERM_ADDRESS") or "").lower(),
         driver=device.udev.get("ID_NET_DRIVER") or _driver(device),
         pci_path=device.udev.get("ID_PATH", ""),
-        physical=_is_physical(link, device),
+        physical=physical,
         link=bool(carrier) if up and carrier is not None else None,
-        speed_mbit=_speed(device),
+        # The kernel says -1 or refuses to answer where there is no link or none is known.
+        speed_mbit=_number(device, "speed") or None,
+        firmware=firmware(device.name) if physical else "",
+        sriov_vfs=_number(device, "device/sriov_totalvfs"),
+        sriov_active_vfs=_number(device, "device/sriov_numvfs") or 0,
         addresses=addresses,
         udev=dict(device.udev),
     )
@@ -68,7 +77,6 @@ def _driver(device: Device) -> str:
     return driver.resolve().name if driver.exists() else ""
 
 
-def _speed(device: Device) -> int | None:
-    """Give the speed; the kernel says -1 or refuses to answer where there is no link or none is known."""
-    text = device.attribute("speed")
-    return int(text) if text.isdigit() and int(text) > 0 else None
+def _number(device: Device, attribute: str) -> int | None:
+    text = device.attribute(attribute)
+    return int(text) if text.isdecimal() else None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hostlib.inventory import Neighbour
+from hostlib.probe.kernel import read_nic_firmware, read_synchronised
 from hostlib.probe.lldp import read_neighbours
 from hostlib.probe.netlink import Netlink, read_netlink
 from hostlib.probe.udev import Device, read_devices
@@ -27,5 +28,9 @@ class Source:
     """Gives every device of a udev subsystem. Their folders in sysfs are below `root`."""
     netlink: Callable[[], Netlink] = read_netlink
     neighbours: Callable[[], Mapping[int, Neighbour]] = read_neighbours
+    nic_firmware: Callable[[str], str] = read_nic_firmware
+    """Gives the firmware's version of a network interface; empty where it cannot be told."""
+    synchronised: Callable[[], bool] = read_synchronised
+    """Whether a time server keeps the system's clock right."""
     now: Callable[[], int] = _now
     """Seconds since 1970 (UTC)."""

@@ -117,11 +117,14 @@ PV = {
 def block_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Device]:
     """One disk that holds a PV, and no network."""
     sysfs = tmp_path / "sdd"
-    (sysfs / "queue").mkdir(parents=True)
+    for folder in ("queue", "sdd3"):
+        (sysfs / folder).mkdir(parents=True)
     for name, value in {
         "size": 2048,
         "queue/logical_block_size": 512,
         "queue/physical_block_size": 512,
+        "sdd3/size": 1024,
+        "sdd3/partition": 3,
     }.items():
         (sysfs / name).write_text(str(value))
     devices = [Device(DISK, sysfs), Device(PV, sysfs / "sdd3")]

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from hostlib.inventory import Lease, Nic
+from hostlib.probe.kernel import _DRVINFO, _GDRVINFO, parse_drvinfo
 from hostlib.probe.leases import has_lease, live_configuration, parse_lease, parse_resolv_conf, read_leases
 from hostlib.probe.netlink import (
     AF_INET,
@@ -89,10 +90,14 @@ def device(root: Path, name: str, *folders: str, speed: str = "", **udev: str) -
     return Device({"INTERFACE": name, **udev}, sysfs)
 
 
+def no_firmware(_: str) -> str:
+    return ""
+
+
 def test_a_nic_is_read_with_link_speed_and_addresses(tmp_path: Path) -> None:
     eno1 = device(tmp_path, "eno1", "device", speed="10000", ID_NET_DRIVER="i40e", ID_PATH="pci-0000:3b:00.0")
     netlink = Netlink((link(2, "eno1", MAC.upper()),), {2: ("192.0.2.2/24",)}, ())
-    assert read_nics(netlink, [eno1]) == {
+    assert read_nics(netlink, [eno1], {"eno1": "9.20 0x8000d95e"}.__getitem__) == {
         2: Nic(
             name="eno1",
             mac=MAC,
@@ -101,6 +106,7 @@ def test_a_nic_is_read_with_link_speed_and_addresses(tmp_path: Path) -> None:
             pci_path="pci-0000:3b:00.0",
             link=True,
             speed_mbit=10000,
+            firmware="9.20 0x8000d95e",
             addresses=("192.0.2.2/24",),
             udev=dict(eno1.udev),
         )
@@ -125,8 +131,50 @@ def test_link_and_speed_are_unknown_where_the_kernel_cannot_tell(
     expected_speed: int | None,
 ) -> None:
     eno1 = device(tmp_path, "eno1", "device", speed=speed)
-    nic = read_nics(Netlink((link(2, "eno1", **more),), {}, ()), [eno1])[2]
+    nic = read_nics(Netlink((link(2, "eno1", **more),), {}, ()), [eno1], no_firmware)[2]
     assert (nic.link, nic.speed_mbit) == (expected_link, expected_speed)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, (None, 0)),
+        ({"sriov_totalvfs": "64", "sriov_numvfs": "4"}, (64, 4)),
+        ({"sriov_totalvfs": "0", "sriov_numvfs": "0"}, (0, 0)),
+        ({"sriov_totalvfs": "", "sriov_numvfs": "x"}, (None, 0)),
+    ],
+)
+def test_sriov(tmp_path: Path, files: dict[str, str], expected: tuple[int | None, int]) -> None:
+    eno1 = device(tmp_path, "eno1", "device")
+    for name, text in files.items():
+        (eno1.sysfs / "device" / name).write_text(f"{text}\n")
+    nic = read_nics(Netlink((link(2, "eno1"),), {}, ()), [eno1], no_firmware)[2]
+    assert (nic.sriov_vfs, nic.sriov_active_vfs) == expected
+
+
+def test_only_hardware_is_asked_for_its_firmware(tmp_path: Path) -> None:
+    netlink = Netlink((link(2, "eno1"), link(3, "vmbr0", kind="bridge")), {}, ())
+    devices = [device(tmp_path, "eno1", "device"), device(tmp_path, "vmbr0")]
+    nics = read_nics(netlink, devices, {"eno1": "9.20"}.__getitem__)
+    assert [(nic.name, nic.firmware) for nic in nics.values()] == [("eno1", "9.20"), ("vmbr0", "")]
+
+
+@pytest.mark.parametrize(
+    ("field", "version"),
+    [
+        (b"9.20 0x8000d95e 22.0.9", "9.20 0x8000d95e 22.0.9"),
+        (b"N/A", ""),
+        (b"", ""),
+        (b"5719-v1.46 \0rest", "5719-v1.46"),
+        (b"\xff1", "\ufffd1"),
+    ],
+)
+def test_firmware_of_a_nic(field: bytes, version: str) -> None:
+    answer = _DRVINFO.pack(_GDRVINFO, b"i40e", b"6.12", field, b"0000:3b:00.0", b"", b"", *[0] * 5)
+    # struct ethtool_drvinfo of linux/ethtool.h.
+    assert len(answer) == 196
+    assert answer[68:].startswith(field)
+    assert parse_drvinfo(answer) == version
 
 
 @pytest.mark.parametrize(
@@ -141,7 +189,9 @@ def test_link_and_speed_are_unknown_where_the_kernel_cannot_tell(
     ],
 )
 def test_physical(tmp_path: Path, kind: str | None, folders: list[str], *, physical: bool) -> None:
-    found = read_nics(Netlink((link(2, "x0", kind=kind),), {}, ()), [device(tmp_path, "x0", *folders)])
+    found = read_nics(
+        Netlink((link(2, "x0", kind=kind),), {}, ()), [device(tmp_path, "x0", *folders)], no_firmware
+    )
     assert found[2].physical is physical
 
 
@@ -149,7 +199,7 @@ def test_the_driver_is_found_without_udev(tmp_path: Path) -> None:
     (tmp_path / "drivers/virtio_net").mkdir(parents=True)
     eth0 = device(tmp_path, "eth0", "device")
     (eth0.sysfs / "device/driver").symlink_to(tmp_path / "drivers/virtio_net")
-    nic = read_nics(Netlink((link(2, "eth0", permanent=False),), {}, ()), [eth0])[2]
+    nic = read_nics(Netlink((link(2, "eth0", permanent=False),), {}, ()), [eth0], no_firmware)[2]
     assert (nic.driver, nic.permanent_mac) == ("virtio_net", "")
 
 
@@ -162,7 +212,7 @@ def test_links_that_no_node_can_use_are_left_out(tmp_path: Path) -> None:
         link(5, "eno1"),
     )
     devices = [device(tmp_path, name, "device") for name in ("lo", "tun0", "ib0", "eno1")]
-    assert list(read_nics(Netlink(links, {}, ()), devices)) == [5]
+    assert list(read_nics(Netlink(links, {}, ()), devices, no_firmware)) == [5]
 
 
 LEASE = """\
