@@ -121,6 +121,9 @@ def _service_checks(node: dict[str, Any]) -> list[Check]:
         ("web console", (web["status"], web["login_page"]), (200, True)),
         ("fingerprint on the console", web["sha256"] in shown, True),
         ("version", node["version"].startswith("Slipway "), True),
+        ("daily check of the hardware", node["check"]["timer"], "active"),
+        ("what the check could not read", node["check"]["unread"], []),
+        ("what blocks the node", node["check"]["counts"]["blocking"], 0),
     ]
 
 

@@ -158,6 +158,8 @@ def record(name: str, iso: Path, accel: Accel, vm: Callable[[MachineSpec, Path, 
     (target / "raw.json").write_text(json.dumps(raw, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     text = json.dumps(message["inventory"], indent=2) + "\n"
     (target / "inventory.json").write_text(text, encoding="utf-8")
+    for purpose, findings in _dict(message["checks"]).items():
+        (target / f"{purpose}.json").write_text(str(findings), encoding="utf-8")
     print(f"{name}: recorded", flush=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import ssl
 import time
 import urllib.request
@@ -84,6 +85,15 @@ def _issue() -> dict[str, str]:
     return {str(path): path.read_text(encoding="utf-8") for path in files if path.exists()}
 
 
+def _check() -> dict[str, object]:
+    """Let the node check its hardware as its timer does, and give what it has written down."""
+    started = time.monotonic()
+    read_output("systemctl", "start", "slipway-check.service")
+    saved = json.loads(Path("/var/lib/slipway/findings.json").read_text(encoding="utf-8"))
+    timer = read_output("systemctl", "is-active", "slipway-check.timer").strip()
+    return {**saved, "timer": timer, "seconds": time.monotonic() - started}
+
+
 _STORAGE: Final = {
     "blocks": lambda: read_json("lsblk", "--json", "--bytes", "--output", _BLOCK_COLUMNS),
     "vgs": lambda: _lvm("vgs", "vg_name,vg_size,vg_free,pv_count,lv_count"),
@@ -105,6 +115,7 @@ _SERVICES: Final = {
     "profile": lambda: read_json("incus", "query", "/1.0/profiles/default"),
     "web_console": _web_console,
     "issue": _issue,
+    "check": _check,
     "secure_boot": _secure_boot,
     "prompts": lambda: read_output("systemctl", "is-active", "getty@tty1", "serial-getty@ttyS0").split(),
     "machine_id": lambda: Path("/etc/machine-id").read_text(encoding="ascii").strip(),

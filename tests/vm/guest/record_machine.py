@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tests.vm.guest.commands import read_output
+from tests.vm.guest.commands import read_output, run
 from tests.vm.guest.port import send
 
 LIBRARY: Final = "/usr/lib/slipway"
@@ -51,8 +51,12 @@ def main(parameters: Mapping[str, Any]) -> None:
     sys.path.insert(0, LIBRARY)
     recording = _Recording()
     recording.read()
-    message = {"kind": "machine", "raw": recording.result, "inventory": recording.inventory}
-    send("report", message)
+    checks = {}
+    for purpose in ("system", "ceph", "zfs"):
+        # Status 3 where something blocks.
+        checks[purpose] = run("slipway-install", "check", "--purpose", purpose, "--json")["stdout"]
+    parts = {"raw": recording.result, "inventory": recording.inventory, "checks": checks}
+    send("report", {"kind": "machine", **parts})
 
 
 class _Runner:
@@ -134,6 +138,9 @@ class _Recording:
     def _netlink(self, source: Any) -> None:
         netlink = source.netlink()
         self.result["now"] = source.now()
+        self.result["synchronised"] = source.synchronised()
+        names = [device.name for device in source.devices("net")]
+        self.result["nic_firmware"] = {name: source.nic_firmware(name) for name in names}
         self.result["netlink"] = {
             "links": [
                 {
