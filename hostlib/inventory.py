@@ -5,6 +5,7 @@ Made by `hostlib.probe` on a real machine, or read from a recorded file in tests
 
 from __future__ import annotations
 
+import json
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,7 +18,7 @@ INSTALLED_TAG: Final = "slipway-installed"
 class Record(BaseModel):
     """Base of the frozen, closed records that are stored as JSON."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Content(Record):
@@ -34,7 +35,7 @@ class Content(Record):
     vg_uuid: str = ""
     """For a PV: the UUID of its VG, which names it for good: two VGs may have the same name."""
     vg_tags: tuple[str, ...] = ()
-    """For a PV: the tags of its VG. A finished node carries `INSTALLED_TAG`."""
+    """For a PV: the tags of its VG. A finished node carries `slipway-installed`."""
     md_name: str = ""
     """For a member of an assembled md array: the array's kernel name, such as `md127`."""
     md_level: str = ""
@@ -312,7 +313,7 @@ class Inventory(Record):
     leases: tuple[Lease, ...] = ()
     kernel_cmdline: str = ""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
 
 def parse_inventory(text: str) -> Inventory:
@@ -323,3 +324,10 @@ def parse_inventory(text: str) -> Inventory:
 def render_inventory(inventory: Inventory) -> str:
     """Give the JSON text of an inventory."""
     return inventory.model_dump_json(by_alias=True, indent=2)
+
+
+def render_inventory_schema() -> str:
+    """Give the JSON Schema of an inventory as `render_inventory` writes it."""
+    schema = Inventory.model_json_schema(by_alias=True, mode="serialization")
+    draft = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return json.dumps({**draft, **schema}, indent=2) + "\n"
