@@ -201,7 +201,7 @@ DISK_CHECKS: Final = (
         "raid0-single",
         "disk",
         WARN_DATA,
-        "is no RAID volume",
+        "",
         "is a RAID0 volume of one drive: the accepted fallback where a controller cannot pass drives through; lost are "
         "SMART by the usual ways, hot-swap (a new drive needs a new volume) and the safety of flushed writes if the "
         "controller's cache is not protected",
@@ -221,7 +221,7 @@ DISK_CHECKS: Final = (
         "raid-unknown",
         "disk",
         BLOCK_DATA,
-        "is no RAID volume",
+        "",
         "is a volume of a RAID controller, and nobody tells of how many drives",
         "make sure that it is a RAID0 of one drive, then allow this check; else pass the drives through",
         each_disk(_volume_is("unknown")),

@@ -22,8 +22,9 @@ def own_drives(inventory: Inventory, disk: Disk) -> list[Drive]:
         return [
             d for d in controller.drives if d.state == "passthrough" and d.serial and d.serial == disk.serial
         ]
-    members = members_of(controller, disk)
-    return members if (disk.raid and disk.raid.level == "RAID0") or len(members) == 1 else []
+    level = disk.raid.level if disk.raid else ""
+    alone = level == "RAID0" or (not level and member_count(inventory, disk) == 1)
+    return members_of(controller, disk) if alone else []
 
 
 def members_of(controller: Controller, disk: Disk) -> list[Drive]:

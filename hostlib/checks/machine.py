@@ -87,10 +87,9 @@ def _clock_differs(inventory: Inventory, _: Sequence[Disk]) -> list[Reading]:
 
 def _firmware(inventory: Inventory, _: Sequence[Disk]) -> list[Reading]:
     firmware = inventory.firmware
-    if firmware.mode == "uefi":
-        return [Reading("firmware", "started by UEFI", good=True)]
     # None: SMBIOS does not tell, and an old BIOS is no fault.
-    return [Reading("firmware", "started by BIOS", good=False)] if firmware.uefi_capable else []
+    avoidable = firmware.mode == "bios" and firmware.uefi_capable
+    return [Reading("firmware", "started by BIOS", good=False)] if avoidable else []
 
 
 MACHINE_CHECKS: Final = (
@@ -181,7 +180,7 @@ MACHINE_CHECKS: Final = (
         "firmware-bios",
         "machine",
         WARN_ALWAYS,
-        "the machine was started by UEFI",
+        "",
         "the machine was started in BIOS mode although its firmware knows UEFI: no Secure Boot, no start from 4Kn "
         "disks, and later changes to UEFI need a new installation",
         "set the boot mode to UEFI in the firmware setup and start this medium by its UEFI entry",

@@ -77,6 +77,7 @@ class Check:
     subject: Subject
     severities: Severities
     good: str
+    """Empty where `read` tells only what is wrong."""
     bad: str
     todo: str
     read: Read
@@ -126,7 +127,7 @@ def find(check: Check, purpose: Purpose, inventory: Inventory, disks: Sequence[D
 
 def _together(check: Check, good: Sequence[Reading]) -> Finding:
     devices = list(dict.fromkeys(reading.device for reading in good))
-    device = devices[0] if len(devices) == 1 else f"{len(devices)} {_PLURALS[check.subject]}"
+    device = devices[0] if len(devices) == 1 else f"each of {len(devices)} {_PLURALS[check.subject]}"
     measured = list(dict.fromkeys(reading.measured for reading in good))
     more = f"; {len(measured) - 2} more" if len(measured) > 3 else ""
     shown = "; ".join(measured[:2] if more else measured)

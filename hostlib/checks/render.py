@@ -17,7 +17,7 @@ _INDENT: Final = " " * 10
 def render_findings(findings: Sequence[Finding]) -> str:
     """Give the findings, the worst first: what is wrong with which devices, and on the next line what to do.
 
-    Devices of one check with the same complaint share its text. What is well takes a line a check. What the
+    Devices of one check with the same complaint share its text. What the
     answer allows is marked `allowed` and comes after what blocks.
     """
     order = list(_MARKS)
@@ -36,14 +36,14 @@ def _render_group(group: Sequence[Finding]) -> Iterator[str]:
     if first.severity == "ok":
         for finding in group:
             text = f"{finding.device}: {finding.text} ({finding.measured})"
-            yield from _wrap(text, f"{'ok':<8}  {finding.id:<18} ", _INDENT)
+            yield from _wrap(text, f"{'ok':<8}  ", _INDENT)
         return
     mark = "allowed" if first.allowed else _MARKS[first.severity]
     yield f"{mark:<8}  {first.id}"
     if len(group) == 1:
         yield from _wrap(f"{first.device}: {first.text} ({first.measured})", _INDENT, _INDENT)
     else:
-        yield from _wrap(f"{len(group)} times: {first.text}:", _INDENT, _INDENT)
+        yield from _wrap(f"each of these {len(group)} {first.text}:", _INDENT, _INDENT)
         for finding in group:
             yield from _wrap(f"{finding.device} ({finding.measured})", f"{_INDENT}  ", f"{_INDENT}    ")
     yield from _wrap(first.todo, f"{_INDENT}-> ", f"{_INDENT}   ")

@@ -190,4 +190,4 @@ def test_what_is_allowed_stops_nothing_and_what_makes_an_installation_impossible
 
 def test_what_is_well_on_many_disks_is_one_finding() -> None:
     found = [finding for finding in run_checks(FOUR, "ceph") if finding.id == "data-in-use"]
-    assert [(finding.device, finding.severity) for finding in found] == [("4 disks", "ok")]
+    assert [(finding.device, finding.severity) for finding in found] == [("each of 4 disks", "ok")]

@@ -34,7 +34,7 @@ def test_the_worst_comes_first_and_what_to_do_on_the_next_line_within_80_columns
         "          /dev/disk/by-id/wwn-0x6d0946606f1e9a0029a1c3d41b5e7f20: is worn (95 %",
         "          used)",
         "          -> plan its replacement",
-        "ok        memory-minimum     memory: enough (8 GiB usable)",
+        "ok        memory: enough (8 GiB usable)",
     ]
     assert not render_findings([])
 
@@ -45,7 +45,7 @@ def test_many_disks_with_one_complaint_share_its_text() -> None:
     ]
     assert render_findings(disks).splitlines() == [
         "warning   disk-worn",
-        "          3 times: is worn:",
+        "          each of these 3 is worn:",
         "            sda (97 %)",
         "            sdb (98 %)",
         "            sdc (99 %)",
