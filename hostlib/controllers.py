@@ -329,8 +329,9 @@ def _raid(family: Family, signs: Signs) -> Raid:
 def find_paths(disks: Iterable[Disk]) -> tuple[Disk, ...]:
     """Give the disks, those marked that are one of several paths to the same disk.
 
-    Two are the same disk when they share size and WWN and no serial number speaks against it, or, as SCSI disks,
-    model, serial number and size. Not so by USB, where all bridges of a kind may have one serial number.
+    Two are the same disk when they share size and WWN and no serial number speaks against it, or, as SCSI disks
+    of which not both have a WWN, model, serial number and size. Not so by USB, where all bridges of a kind may
+    have one serial number, nor for volumes, which may all have their controller's.
     """
     disks = tuple(disks)
     return tuple(_mark_path(disk, disks) for disk in disks)
@@ -345,8 +346,9 @@ def _mark_path(disk: Disk, disks: tuple[Disk, ...]) -> Disk:
     for other in disks:
         if other.name == disk.name or other.bus != disk.bus or other.size_bytes != disk.size_bytes:
             continue
-        if disk.wwn and other.wwn == disk.wwn and (not disk.serial or other.serial in {"", disk.serial}):
-            how = f"another disk has its WWN {disk.wwn} too"
+        if disk.wwn and other.wwn:
+            if disk.wwn == other.wwn and (not disk.serial or other.serial in {"", disk.serial}):
+                how = f"another disk has its WWN {disk.wwn} too"
         elif disk.bus == "scsi" and disk.serial and (other.model, other.serial) == (disk.model, disk.serial):
             how = f"another disk has its serial number {disk.serial} too"
     return disk.model_copy(update={"kind": "multipath-path", "kind_source": how}) if how else disk

@@ -52,7 +52,11 @@ def read_controllers(
         for disk in disks
         if disk.name in nodes and (place := attempt(disk.stable_path, _real_place, nodes[disk.name]))
     }
-    owners = {name: owner for name, place in places.items() if (owner := _owner(place, pci, source.root))}
+    owners = {
+        name: owner
+        for name, place in places.items()
+        if (owner := attempt(f"controller of {name}", _owner, place, pci, source.root))
+    }
     storage = [folder for folder in pci if _class(folder).startswith(_STORAGE_CLASS)]
     folders = dict.fromkeys([*sorted(storage, key=lambda folder: folder.name), *owners.values()])
     found: dict[Path | None, _Found] = {

@@ -1,6 +1,5 @@
 """The rules over what kernel and udev show of controllers and disks."""
 
-
 import pytest
 
 from hostlib.controllers import (
@@ -138,6 +137,7 @@ def test_two_paths_to_a_disk_are_marked() -> None:
             {"bus": "ata", "wwn": "0x5000000000000000"},
             {"bus": "ata", "wwn": "0x5000000000000000", "serial": "S2"},
         ),
+        ({"wwn": "0x5000c500a1b2c300"}, {"wwn": "0x5000c500a1b2c301"}),
         ({"kind": "virtual-disk"}, {"kind": "virtual-disk"}),  # a controller's serial number on each volume
     ],
 )
