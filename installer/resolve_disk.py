@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections.abc import Iterable
-from typing import Final
 
+from hostlib.controllers import VIRTUAL_MEDIA
 from hostlib.errors import Problem, UserError
 from hostlib.inventory import Disk, Inventory
 from hostlib.sizes import render_size
 from installer.answers import DiskSetup, Match
 from installer.answers.disks import check_count
 from installer.match import match_filter, match_size, match_text, quote, render_patterns
-
-# What a BMC shows as a disk: its media drives, and the folders of its own. Not "Virtual Disk", as hypervisors and
-# RAID controllers call theirs.
-VIRTUAL_MEDIA: Final = re.compile(
-    r"\b(virtual[ -]?(floppy|cd-?rom|cd|dvd|media|hdisk|usb)\d*|(cimc|kvm)-mapped|vhdd|ami|idrac|lcdrive|ilo"
-    r"|oemdrv|secupd)\b",
-    re.IGNORECASE,
-)
 
 
 def render_disk(disk: Disk) -> str:
