@@ -11,7 +11,6 @@ from hostlib.inventory import Disk, Inventory, Record
 from hostlib.sizes import GIB, render_size
 
 Severity = Literal["ok", "warning", "blocking"]
-Purpose = Literal["system", "ceph", "zfs"]
 
 MINIMUM_TARGET_BYTES: Final = 8 * GIB
 _MINIMUM_MEMORY_BYTES: Final = 1 * GIB
@@ -275,13 +274,7 @@ TARGET_CHECKS: Final = (
 )
 
 
-NEVER_ALLOWED: Final = frozenset(
-    {"target-medium", "target-in-use", "target-size", "target-read-only", "disk-present", "nic-present"}
-)
-CHECK_IDS: Final = frozenset(row.id for row in (*MACHINE_CHECKS, *TARGET_CHECKS))
-
-
-def run_checks(inventory: Inventory, purpose: Purpose = "system") -> list[Finding]:  # noqa: ARG001 - stand-in
+def run_checks(inventory: Inventory) -> list[Finding]:
     """Check the machine as a whole: one finding for each reading, those that are well too."""
     return [_finding(row, reading) for row in MACHINE_CHECKS for reading in row.read(inventory)]
 

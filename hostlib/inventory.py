@@ -5,7 +5,6 @@ Made by `hostlib.probe` on a real machine, or read from a recorded file in tests
 
 from __future__ import annotations
 
-import json
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -324,8 +323,3 @@ def parse_inventory(text: str) -> Inventory:
 def render_inventory(inventory: Inventory) -> str:
     """Give the JSON text of an inventory."""
     return inventory.model_dump_json(by_alias=True, indent=2)
-
-
-def render_inventory_schema() -> str:
-    """Give the JSON Schema of an inventory."""
-    return json.dumps(Inventory.model_json_schema(), indent=2) + "\n"
