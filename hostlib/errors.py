@@ -17,6 +17,11 @@ class ExitStatus(IntEnum):
     STEP_FAILED = 4
 
 
+def printable(text: str) -> str:
+    """Give text that cannot steer a terminal, in one line: devices and files may hold anything."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that is wrong with what the administrator gave us.
@@ -31,8 +36,7 @@ class Problem:
 
     def __str__(self) -> str:
         """Give one line that cannot steer a terminal, whatever the input holds that it quotes."""
-        text = f"{self.where}: {self.what}; {self.todo}"
-        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+        return printable(f"{self.where}: {self.what}; {self.todo}")
 
 
 class SlipwayError(Exception):

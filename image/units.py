@@ -36,8 +36,9 @@ ENABLED: Final = {
     "slipway-identity.service": "slipway-identity.service",
     "slipway-firstboot.service": "slipway-firstboot.service",
     "slipway-shell@tty2.service": "slipway-shell@.service",
+    "slipway-check.timer": "slipway-check.timer",
 }
-"""Wanted by multi-user.target: instance -> unit file."""
+"""Units of ours that start by themselves: instance -> unit file."""
 MASKED: Final = (
     "chrony-wait.service",  # waits up to 180 s for a clock source that an isolated site lacks
     "systemd-networkd-wait-online.service",  # the installer waits for the lease that it needs itself
@@ -58,11 +59,15 @@ def render_units() -> dict[Path, str]:
     }
 
 
+def _starter(unit: str) -> str:
+    return "timers.target" if unit.endswith(".timer") else "multi-user.target"
+
+
 def render_links() -> dict[Path, str]:
     """Give the symbolic links that enable and mask units: path relative to the root -> target."""
     system = Path("etc/systemd/system")
     enabled = {
-        system / "multi-user.target.wants" / instance: f"/usr/lib/systemd/system/{unit}"
+        system / f"{_starter(unit)}.wants" / instance: f"/usr/lib/systemd/system/{unit}"
         for instance, unit in ENABLED.items()
     }
     masked = {system / unit: "/dev/null" for unit in MASKED}

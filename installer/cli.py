@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import signal
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from hostlib.checks import blocking_problems, render_findings, run_checks
-from hostlib.errors import ExitStatus, Problem, SlipwayError, UserError
-from hostlib.inventory import Inventory, parse_inventory, render_inventory
+from hostlib.check_report import check_allowed_ids, make_report, render_json, render_report
+from hostlib.command import add_check_options, read_this_machine, run_verb
+from hostlib.errors import ExitStatus, Problem, UserError
+from hostlib.inventory import Inventory, parse_inventory, render_inventory, render_inventory_schema
 from hostlib.release import read_release, render_release
-from hostlib.run import SystemRunner
 from installer.answers import Answers, parse_answers, render_schema
 from installer.config import InstallConfig
 from installer.resolve import check_answers, resolve
@@ -30,29 +26,7 @@ DEMO_MACHINE = Path(__file__).parents[1] / "examples/machines/nvme-server.json"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; give the exit status. Expected errors become lines on standard error, never a traceback."""
     options = _parser().parse_args(arguments)
-    verb: Callable[[argparse.Namespace], int] = options.run
-    try:
-        status = verb(options)
-        # Here and not when Python ends, so that a failure has a status.
-        sys.stdout.flush()
-    except SlipwayError as error:
-        print(error, file=sys.stderr)
-        return error.exit_status
-    except KeyboardInterrupt:
-        print("slipway-install: interrupted", file=sys.stderr)
-        return 128 + signal.SIGINT
-    except BrokenPipeError:
-        # Who reads our output has seen enough. What is left of it must not be tried again when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
-    except Exception as error:  # noqa: BLE001 - the last line of defence
-        if options.debug:
-            traceback.print_exc()
-        what = f"internal error: {type(error).__name__}: {error}"
-        todo = "please report it; `slipway-install --debug VERB ...` shows where it is"
-        print(Problem("slipway-install", what, todo), file=sys.stderr)
-        return ExitStatus.BUG
-    return status
+    return run_verb("slipway-install", lambda: options.run(options), debug=options.debug)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,9 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     add("inventory", _inventory, "print this machine as JSON")
     check = add("check", _check, "check this machine")
     add_inventory(check)
-    check.add_argument(
-        "--purpose", choices=["system"], default="system", help="what the machine is meant for"
-    )
+    add_check_options(check)
     check.add_argument("--json", action="store_true", help="print the findings as JSON")
     validate = add("validate", _validate, "check an answer file; print what it resolves to")
     validate.add_argument("answer", type=Path)
@@ -83,7 +55,10 @@ def _parser() -> argparse.ArgumentParser:
     plan = add("plan", _plan, "print the steps of an installation with their commands and files")
     plan.add_argument("answer", type=Path)
     add_inventory(plan)
-    add("schema", _schema, "print the JSON Schema of the answer file")
+    schema = add("schema", _schema, "print the JSON Schema of the answer file or of the inventory")
+    schema.add_argument(
+        "of", choices=["answer", "inventory"], nargs="?", default="answer", help="default: answer"
+    )
     install = add("install", _install, "install; erases the disk that the answer names")
     which = install.add_mutually_exclusive_group(required=True)
     which.add_argument("answer", type=Path, nargs="?")
@@ -125,11 +100,10 @@ def _read_answers(path: Path) -> Answers:
 
 
 def _read_machine(path: Path | None) -> Inventory:
-    if path is None:
-        # Imported here: the probe needs libraries that only talk to a running system.
-        from hostlib.probe import read_inventory  # noqa: PLC0415
+    return read_this_machine()[0] if path is None else _read_recorded(path)
 
-        return read_inventory(SystemRunner())
+
+def _read_recorded(path: Path) -> Inventory:
     try:
         return parse_inventory(_read_text(path))
     except ValidationError as error:
@@ -145,12 +119,12 @@ def _inventory(_options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    findings = run_checks(_read_machine(options.inventory))
-    if options.json:
-        print(json.dumps([finding.model_dump() for finding in findings], indent=2))
-    else:
-        print(render_findings(findings), end="")
-    return ExitStatus.CHECK_BLOCKS if blocking_problems(findings) else ExitStatus.DONE
+    check_allowed_ids(options.allow)
+    recorded: Path | None = options.inventory
+    machine, unread = (_read_recorded(recorded), ()) if recorded else read_this_machine()
+    report = make_report(machine, options.purpose, allow=options.allow, unread=unread)
+    sys.stdout.write(render_json(report) if options.json else render_report(machine, report))
+    return report.exit_status
 
 
 def _validate(options: argparse.Namespace) -> int:
@@ -189,8 +163,8 @@ def _render_preview(preview: Preview) -> str:
     return f"   > {preview.path}\n{body}".rstrip("\n")
 
 
-def _schema(_options: argparse.Namespace) -> int:
-    print(render_schema(), end="")
+def _schema(options: argparse.Namespace) -> int:
+    print(render_inventory_schema() if options.of == "inventory" else render_schema(), end="")
     return ExitStatus.DONE
 
 

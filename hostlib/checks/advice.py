@@ -1,9 +1,8 @@
 """How the drives themselves are had from a RAID controller, and NVMe drives from Intel's remapping, by vendor.
 
 Who sells a card is told by its PCI subsystem vendor, who made it by its driver. The names of menus and commands are
-those of the vendors' manuals: Dell's PERC 9 to 12 and iDRAC user's guides, HPE's Smart Array SR Gen10 user guide
-and Smart Storage Administrator's, Lenovo's ThinkSystem setup guides, Broadcom's StorCLI reference and 12 Gb/s
-MegaRAID software guide, Microchip's ARCCONF guide, Areca's user manual. Newer firmware may call them otherwise.
+those that the vendors' guides use (Dell: PERC and iDRAC; HPE: Smart Array SR Gen10, SSA; Broadcom: StorCLI; Microchip:
+ARCCONF; Lenovo, Supermicro, Areca, Intel: their setup menus). Firmware of another age may call them otherwise.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hostlib.errors import Problem, StepError, UserError
-from hostlib.inventory import parse_inventory
+from hostlib.inventory import Inventory, parse_inventory
 from hostlib.release import Release
 from hostlib.sizes import MIB
 from installer import cli, live
@@ -57,18 +58,70 @@ def test_inventory(run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch)
 def test_check(run: Callable[..., Outcome], small: Path) -> None:
     status, out, err = run("check", *INVENTORY)
     assert (status, err) == (0, "")
-    assert {line.split()[0] for line in out.splitlines()} == {"ok"}
+    assert out.startswith("machine  QEMU ")
+    assert "\npurpose  system: to run as a node\n\nok " in out
+    assert out.splitlines()[-1].startswith("nothing blocks, no warnings, ")
     status, out, err = run("check", "--inventory", small, "--purpose", "system")
     assert (status, err) == (3, "")
-    assert out.splitlines()[0].startswith("BLOCKING  memory-minimum")
+    assert out.splitlines()[3].startswith("BLOCKING  memory-minimum")
+    assert out.splitlines()[-1].startswith("1 blocks, no warnings, ")
+
+
+def test_a_check_that_is_allowed_does_not_count(run: Callable[..., Outcome], small: Path) -> None:
+    status, out, err = run("check", "--inventory", small, "--allow", "memory-minimum", "nic-link")
+    assert (status, err) == (0, "")
+    assert "nothing blocks, no warnings, 1 allowed, " in out.splitlines()[-1]
+
+
+def test_checks_that_cannot_be_allowed(run: Callable[..., Outcome]) -> None:
+    status, out, err = run(
+        "check", *INVENTORY, "--allow", "raid", "--allow", "nic-present", "nic-link", "raid"
+    )
+    assert (status, out) == (2, "")
+    assert err == (
+        "--allow: no check is called 'raid'; take a name from the second column of the table\n"
+        "--allow: 'nic-present' cannot be allowed: no installation is possible like that; leave it out\n"
+    )
 
 
 def test_check_for_programs(run: Callable[..., Outcome], small: Path) -> None:
-    status, out, err = run("check", "--inventory", small, "--json")
+    status, out, err = run("check", "--inventory", small, "--purpose", "ceph", "--json")
     assert (status, err) == (3, "")
-    findings = json.loads(out)
+    report = json.loads(out)
+    findings = report.pop("findings")
+    assert report == {
+        "schema": 1,
+        "purpose": "ceph",
+        "counts": {"blocking": 1, "warning": 0, "allowed": 0, "ok": len(findings) - 1},
+        "unread": [],
+    }
     assert {finding["severity"] for finding in findings} == {"ok", "blocking"}
-    assert set(findings[0]) == {"id", "severity", "device", "measured", "text", "todo"}
+    assert set(findings[0]) == {"id", "severity", "device", "measured", "text", "todo", "allowed"}
+
+
+def complaining(_: object) -> Inventory:
+    logging.getLogger("slipway.probe").warning("disk %s: cannot be read:\n  exit status 2\x1b[2J", "sdb")
+    logging.getLogger("slipway.probe").debug("no LLDP")
+    return ONE
+
+
+@pytest.mark.parametrize("verb", [["inventory"], ["check"], ["check", "--json"], ["plan", ANSWER]])
+def test_what_cannot_be_read_is_told_beside_the_output(
+    run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, verb: list[object]
+) -> None:
+    monkeypatch.setattr("hostlib.probe.read_inventory", lambda _: ONE)
+    status, quiet, err = run(*verb)
+    assert (status, err) == (0, "")
+    monkeypatch.setattr("hostlib.probe.read_inventory", complaining)
+    status, out, err = run(*verb)
+    line = "disk sdb: cannot be read: exit status 2\\x1b[2J"
+    assert (status, err) == (0, f"WARNING slipway.probe: {line}\n")
+    if verb == ["check"]:
+        assert out == f"{quiet[:-1]}, 1 could not be read\n"
+    elif "--json" in verb:
+        assert json.loads(out) == {**json.loads(quiet), "unread": [line]}
+    else:
+        assert out == quiet
 
 
 def test_check_of_this_machine(run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,10 +199,14 @@ def test_a_plan_of_a_wrong_answer_is_no_plan(run: Callable[..., Outcome]) -> Non
     assert err.startswith("disk-setup.disk-list: this machine has no disk 'a'; ")
 
 
-def test_schema(run: Callable[..., Outcome]) -> None:
-    status, out, err = run("schema")
+@pytest.mark.parametrize(
+    ("of", "title"), [([], "Answers"), (["answer"], "Answers"), (["inventory"], "Inventory")]
+)
+def test_schema(run: Callable[..., Outcome], of: list[str], title: str) -> None:
+    status, out, err = run("schema", *of)
     assert (status, err) == (0, "")
-    assert json.loads(out)["title"] == "Answers"
+    assert json.loads(out)["title"] == title
+    assert out.endswith("}\n")
 
 
 def test_version(run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,6 +254,8 @@ def test_the_screens_need_a_terminal(run: Callable[..., Outcome], arguments: lis
         ["install"],
         ["install", "a.toml", "--auto"],
         ["check", "--purpose", "x"],
+        ["check", "--allow"],
+        ["schema", "x"],
     ],
     ids=" ".join,
 )

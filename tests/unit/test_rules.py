@@ -22,7 +22,7 @@ SOURCES = sorted(path for package in MAY_IMPORT for path in (PROJECT / package).
 ALL_SOURCES = [*SOURCES, *sorted((PROJECT / "tests").rglob("*.py"))]
 PURE = ("installer/answers", "installer/resolve", "installer/layout", "installer/plan", "installer/config",
         "installer/tui/draft", "installer/tui/check", "installer/tui/views", "installer/tui/flow",
-        "hostlib/checks", "hostlib/netrender", "hostlib/sizes")  # fmt: skip
+        "hostlib/checks", "hostlib/check_report", "hostlib/netrender", "hostlib/sizes")  # fmt: skip
 EFFECTS = {"subprocess", "socket", "hostlib.run", "hostlib.files", "hostlib.probe", "shutil", "os"}
 
 
