@@ -22,7 +22,7 @@ from hostlib.run import Runner
 
 _ASK: Final = ("smartctl", "--json=c", f"--nocheck=standby,{STANDBY_STATUS}", "-i", "-H", "-A")
 # Page 7 of the device statistics and its SCSI equivalent: how much of the rated life is used. ATA needs a 48-bit
-# command for it, which hangs some USB bridges.
+# command for it, which not all USB bridges understand (smartctl(8), usbjmicron).
 _WEAR: Final = ("-l", "ssd")
 _SCAN: Final = ("smartctl", "--json=c", "--scan")
 # The exit status is a bit mask: a failing drive is no failing command.
