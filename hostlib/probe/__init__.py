@@ -2,69 +2,116 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
 from hostlib.files import read_if_there
-from hostlib.inventory import Disk, Inventory, Lease, Nic
+from hostlib.inventory import Controller, Disk, Inventory, Lease, Nic
 from hostlib.probe.attempt import attempt
+from hostlib.probe.controllers import read_controllers
+from hostlib.probe.deadline import gather
 from hostlib.probe.disks import device_names, read_disks
-from hostlib.probe.kernel import read_nic_firmware
+from hostlib.probe.health import read_health
 from hostlib.probe.leases import read_leases
-from hostlib.probe.lldp import read_neighbours
-from hostlib.probe.lvm import read_vgs
+from hostlib.probe.lvm import Vg, read_vgs
 from hostlib.probe.mounts import parse_mounts
-from hostlib.probe.netlink import read_netlink
 from hostlib.probe.nics import read_nics
 from hostlib.probe.platform import (
+    read_clock,
     read_cpu,
     read_dmi,
     read_firmware,
     read_kernel_cmdline,
     read_memory_bytes,
+    read_tpm,
 )
-from hostlib.probe.udev import read_devices
+from hostlib.probe.raid_tools import read_raid_tools
+from hostlib.probe.source import Source
+from hostlib.probe.udev import Device
 from hostlib.run import Runner
 
-_SETTLE_SECONDS = 10
+LIMIT_SECONDS: Final = 10.0
+"""What reading takes at most. Only programs wait for a device: what they have not told by then is left out."""
+SETTLE_SECONDS: Final = 4
+TOOL_SECONDS: Final = 3.0
+LVM_SECONDS: Final = 3.0
+"""What LVM has in any case."""
+THIS_MACHINE: Final = Source()
 
 
-def read_inventory(runner: Runner) -> Inventory:
-    """Read this machine; what cannot be read is left out with a warning in the log.
+@dataclass(frozen=True, slots=True)
+class _Budget:
+    """The time that is left of `LIMIT_SECONDS`."""
+
+    until: float = field(default_factory=lambda: time.monotonic() + LIMIT_SECONDS)
+
+    def rest(self, keep: float = 0.0) -> float:
+        """Give the seconds that are left, less `keep` for what comes later; at least a tenth."""
+        return max(0.1, self.until - time.monotonic() - keep)
+
+
+Storage = tuple[tuple[Controller, ...], tuple[Disk, ...]]
+
+
+def read_inventory(runner: Runner, source: Source = THIS_MACHINE) -> Inventory:
+    """Read this machine in at most `LIMIT_SECONDS`; what cannot be read is left out with a warning in the log.
 
     Raises ValueError when /proc/meminfo cannot be read.
     """
+    budget = _Budget()
     # A disk that udev is still busy with has no name in /dev/disk/by-id yet.
-    settle = ("udevadm", "settle", f"--timeout={_SETTLE_SECONDS}")
-    attempt("udev's queue", runner.run, settle, timeout_seconds=_SETTLE_SECONDS + 5)
-    nics, leases = attempt("the network", read_network) or ((), ())
+    settle = ("udevadm", "settle", f"--timeout={SETTLE_SECONDS}")
+    attempt("udev's queue", runner.run, settle, timeout_seconds=SETTLE_SECONDS + 1)
+    nics, leases = attempt("the network", read_network, source) or ((), ())
+    controllers, disks = attempt("the disks", _read_storage, runner, source, budget) or ((), ())
     return Inventory(
-        dmi=read_dmi(),
-        firmware=read_firmware(),
-        cpu=read_cpu(),
-        memory_bytes=read_memory_bytes(),
-        disks=attempt("the disks", _read_storage, runner) or (),
+        dmi=read_dmi(source.root),
+        firmware=read_firmware(source.root),
+        cpu=read_cpu(source.root),
+        memory_bytes=read_memory_bytes(source.root),
+        tpm=read_tpm(source.root),
+        clock=attempt("the clock", read_clock, source),
+        controllers=controllers,
+        disks=disks,
         nics=nics,
         leases=leases,
-        kernel_cmdline=read_kernel_cmdline(),
+        kernel_cmdline=read_kernel_cmdline(source.root),
     )
 
 
-def _read_storage(runner: Runner) -> tuple[Disk, ...]:
-    devices = read_devices("block")
+def _read_storage(runner: Runner, source: Source, budget: _Budget) -> Storage:
+    devices = source.devices("block")
     names = device_names(devices)
-    mountinfo = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
-    mounts = parse_mounts(mountinfo, read_if_there(Path("/proc/swaps")) or "", names)
-    has_lvm = any(device.udev.get("ID_FS_TYPE") == "LVM2_member" for device in devices)
-    by_path = (attempt("LVM", read_vgs, runner) if has_lvm else None) or {}
-    return read_disks(devices, mounts, {names.get(path, path): vg for path, vg in by_path.items()})
+    mountinfo = (source.root / "proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+    mounts = parse_mounts(mountinfo, read_if_there(source.root / "proc/swaps") or "", names)
+    disks = read_disks(devices, mounts, _read_vgs(runner, devices, names, budget))
+    controllers, disks = attempt("the controllers", read_controllers, source, disks, devices) or ((), disks)
+    seconds = min(TOOL_SECONDS, budget.rest())
+    told = attempt("RAID tools", read_raid_tools, runner, controllers, disks, seconds)
+    controllers, disks = told or (controllers, disks)
+    return attempt("SMART", read_health, runner, controllers, disks, budget.rest()) or (controllers, disks)
 
 
-def read_network() -> tuple[tuple[Nic, ...], tuple[Lease, ...]]:
+def _read_vgs(
+    runner: Runner, devices: Sequence[Device], names: Mapping[str, str], budget: _Budget
+) -> dict[str, Vg]:
+    if not any(device.udev.get("ID_FS_TYPE") == "LVM2_member" for device in devices):
+        return {}
+    # Names of VGs decide what an installation renames, health only warns: LVM gets the time that there is.
+    seconds = max(LVM_SECONDS, budget.rest(keep=1.0))
+    found = gather("LVM", {"VGs": lambda: read_vgs(runner)}, seconds)
+    return {names.get(path, path): vg for path, vg in found.get("VGs", {}).items()}
+
+
+def read_network(source: Source = THIS_MACHINE) -> tuple[tuple[Nic, ...], tuple[Lease, ...]]:
     """Read the network cards and their leases alone, which change while the machine runs."""
-    netlink = read_netlink()
-    neighbours = read_neighbours()
+    netlink = source.netlink()
+    neighbours = source.neighbours()
     nics = {
         index: nic.model_copy(update={"neighbour": neighbours.get(index)})
-        for index, nic in read_nics(netlink, read_devices("net"), read_nic_firmware).items()
+        for index, nic in read_nics(netlink, source.devices("net"), source.nic_firmware).items()
     }
-    return tuple(nics.values()), attempt("the leases", read_leases, nics, netlink.routes) or ()
+    leases = attempt("the leases", read_leases, nics, netlink.routes, source.root)
+    return tuple(nics.values()), leases or ()

@@ -16,7 +16,7 @@ LOG = logging.getLogger("slipway.probe")
 SOCKET: Final = Path("/run/systemd/netif/io.systemd.Network")
 CALL: Final = b'{"method":"io.systemd.Network.GetLLDPNeighbors"}\0'
 END: Final = b"\0"
-LIMIT_SECONDS: Final = 5
+LIMIT_SECONDS: Final = 2
 LIMIT_BYTES: Final = MIB
 LONGEST: Final = 64
 """Characters that are kept of a text; a standard switch may send 255."""
