@@ -89,9 +89,12 @@ def _read_storage(runner: Runner, source: Source, budget: _Budget) -> Storage:
     disks = read_disks(devices, mounts, _read_vgs(runner, devices, names, budget))
     controllers, disks = attempt("the controllers", read_controllers, source, disks, devices) or ((), disks)
     seconds = min(TOOL_SECONDS, budget.rest())
-    told = attempt("RAID tools", read_raid_tools, runner, controllers, disks, seconds)
+    told = attempt("RAID tools", read_raid_tools, runner, controllers, disks, seconds, which=source.which)
     controllers, disks = told or (controllers, disks)
-    return attempt("SMART", read_health, runner, controllers, disks, budget.rest()) or (controllers, disks)
+    rest = budget.rest()
+    root, which = source.root, source.which
+    told = attempt("SMART", read_health, runner, controllers, disks, rest, root=root, which=which)
+    return told or (controllers, disks)
 
 
 def _read_vgs(

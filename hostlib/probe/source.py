@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,5 +33,7 @@ class Source:
     """Gives the firmware's version of a network interface; empty where it cannot be told."""
     synchronised: Callable[[], bool] = read_synchronised
     """Whether a time server keeps the system's clock right."""
+    which: Callable[[str], str | None] = shutil.which
+    """Gives where a program is; None where it is not installed."""
     now: Callable[[], int] = _now
     """Seconds since 1970 (UTC)."""

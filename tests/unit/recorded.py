@@ -1,9 +1,10 @@
-"""Machines of tests/machines/sysfs: the udev devices and the part of /sys and /proc that the probes read."""
+"""Machines of tests/machines/sysfs and qemu: the udev devices and the part of /sys and /proc that the probes read."""
 
 import json
 from pathlib import Path
+from typing import Any
 
-from hostlib.probe.netlink import Netlink
+from hostlib.probe.netlink import DefaultRoute, Netlink
 from hostlib.probe.source import Source
 from hostlib.probe.udev import Device
 
@@ -14,39 +15,55 @@ def load_source(path: Path, tmp_path: Path) -> Source:
     """Build the tree of a recorded machine below `tmp_path` and give a Source that reads it.
 
     Of the JSON file, `devices` are udev's by subsystem, `files` the texts of files, `links` the targets of symbolic
-    links and `folders` what is needed besides; all paths begin at the root of the machine. A subsystem that is not
-    recorded has no device.
+    links, `binaries` files in hexadecimal and `folders` what is needed besides; all paths begin at the root of the
+    machine. A subsystem that is not recorded has no device.
     """
     root = tmp_path.resolve()
     machine = json.loads(path.read_text(encoding="utf-8"))
-
-    def place(name: str) -> Path:
-        return root / name.lstrip("/")
-
     devices = {
-        subsystem: [Device(device["udev"], place(device["sysfs"])) for device in found]
+        subsystem: [Device(device["udev"], root / device["sysfs"].lstrip("/")) for device in found]
         for subsystem, found in machine["devices"].items()
     }
-    for folder in [place(name) for name in machine.get("folders", ())] + [
-        device.sysfs for found in devices.values() for device in found
-    ]:
-        folder.mkdir(parents=True, exist_ok=True)
-    for name, text in machine.get("files", {}).items():
-        place(name).parent.mkdir(parents=True, exist_ok=True)
-        place(name).write_text(text if text.endswith("\n") else f"{text}\n", encoding="utf-8")
-    for name, target in machine.get("links", {}).items():
-        place(name).parent.mkdir(parents=True, exist_ok=True)
-        place(name).symlink_to(target)
-    for name in machine.get("links", {}):
-        # A driver's folder, which nobody reads: it is there all the same.
-        target = place(name).resolve()
-        assert target.is_relative_to(root), f"{path.name}: {name} leads out of the machine"
-        if not target.exists():
-            target.mkdir(parents=True)
+    _build(root, machine, [device.sysfs for found in devices.values() for device in found], path.name)
     return Source(
         root=root,
         devices=lambda subsystem: devices.get(subsystem, []),
-        netlink=lambda: Netlink((), {}, ()),
+        netlink=lambda: _netlink(machine.get("netlink")),
         neighbours=dict,
-        now=lambda: 0,
+        nic_firmware=lambda name: machine.get("nic_firmware", {}).get(name, ""),
+        synchronised=lambda: machine.get("synchronised", False),
+        which=machine.get("programs", {}).get,
+        now=lambda: machine.get("now", 0),
+    )
+
+
+def _build(root: Path, machine: dict[str, Any], folders: list[Path], name_of_machine: str) -> None:
+    def place(name: str) -> Path:
+        inside = root / name.lstrip("/")
+        inside.parent.mkdir(parents=True, exist_ok=True)
+        return inside
+
+    for folder in [place(name) for name in machine.get("folders", ())] + folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    for name, text in machine.get("files", {}).items():
+        place(name).write_text(text if text.endswith("\n") else f"{text}\n", encoding="utf-8")
+    for name, digits in machine.get("binaries", {}).items():
+        place(name).write_bytes(bytes.fromhex(digits))
+    links = [place(name) for name in machine.get("links", {})]
+    for link, target in zip(links, machine.get("links", {}).values(), strict=True):
+        link.symlink_to(target)
+    for link in links:
+        # A driver's folder, which nobody reads: it is there all the same.
+        target = link.resolve()
+        assert target.is_relative_to(root), f"{name_of_machine}: {link} leads out of the machine"
+        if not target.exists():
+            target.mkdir(parents=True)
+
+
+def _netlink(recorded: dict[str, Any] | None) -> Netlink:
+    if recorded is None:
+        return Netlink((), {}, ())
+    addresses = {int(index): tuple(found) for index, found in recorded["addresses"].items()}
+    return Netlink(
+        tuple(recorded["links"]), addresses, tuple(DefaultRoute(*route) for route in recorded["routes"])
     )

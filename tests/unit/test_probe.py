@@ -1,4 +1,7 @@
 import json
+import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ from hostlib.errors import CommandError
 from hostlib.probe.lvm import COMMAND, Vg, parse_pvs, read_vgs
 from hostlib.probe.mounts import parse_mounts
 from hostlib.probe.netlink import Netlink
+from hostlib.probe.source import Source
 from hostlib.probe.udev import Device, _valid, decoded
 from hostlib.run import Completed
 
@@ -114,55 +118,77 @@ PV = {
 
 
 @pytest.fixture
-def block_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Device]:
+def machine(tmp_path: Path) -> Source:
     """One disk that holds a PV, and no network."""
     sysfs = tmp_path / "sdd"
-    for folder in ("queue", "sdd3"):
-        (sysfs / folder).mkdir(parents=True)
     for name, value in {
-        "size": 2048,
-        "queue/logical_block_size": 512,
-        "queue/physical_block_size": 512,
-        "sdd3/size": 1024,
-        "sdd3/partition": 3,
+        "sdd/size": 2048,
+        "sdd/queue/logical_block_size": 512,
+        "sdd/queue/physical_block_size": 512,
+        "sdd/sdd3/size": 1024,
+        "sdd/sdd3/partition": 3,
+        "proc/meminfo": "MemTotal:        2048000 kB\n",
+        "proc/self/mountinfo": MOUNTINFO,
     }.items():
-        (sysfs / name).write_text(str(value))
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(str(value))
     devices = [Device(DISK, sysfs), Device(PV, sysfs / "sdd3")]
-    monkeypatch.setattr(probe, "read_devices", lambda name: devices if name == "block" else [])
-    monkeypatch.setattr(probe, "read_netlink", lambda: Netlink((), {}, ()))
-    monkeypatch.setattr(probe, "read_neighbours", dict)
-    return devices
+    return Source(
+        root=tmp_path,
+        devices=lambda name: devices if name == "block" else [],
+        netlink=lambda: Netlink((), {}, ()),
+        neighbours=dict,
+        synchronised=lambda: True,
+        which=lambda _: None,
+    )
 
 
-@pytest.mark.usefixtures("block_devices")
-def test_a_pv_shows_its_vg() -> None:
+def test_a_pv_shows_its_vg(machine: Source) -> None:
     runner = Recorded({"udevadm": "", "pvs": PVS})
-    (disk,) = probe.read_inventory(runner).disks
+    (disk,) = probe.read_inventory(runner, machine).disks
     assert (disk.contents[0].vg, disk.contents[0].vg_uuid) == ("pve", "Wc1n4T-8yQe")
     assert disk.contents[0].vg_tags == ("slipway-installed", "b")
 
 
-@pytest.mark.usefixtures("block_devices")
 def test_failing_programs_and_a_failing_network_leave_the_disks(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    machine: Source, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken() -> Netlink:
         raise OSError(97, "Address family not supported")
 
-    monkeypatch.setattr(probe, "read_netlink", broken)
-    inventory = probe.read_inventory(Recorded({}))
+    inventory = probe.read_inventory(Recorded({}), replace(machine, netlink=broken))
     assert [disk.name for disk in inventory.disks] == ["sdd"]
     assert (inventory.nics, inventory.leases) == ((), ())
     assert [record.message.split(":", 1)[0] for record in caplog.records] == [
         "udev's queue",
         "the network",
-        "LVM",
+        "LVM VGs",
+        "smartctl is not installed",
     ]
     assert json.loads(inventory.model_dump_json(by_alias=True))["schema"] == 1
 
 
-def test_lvm_is_not_asked_where_no_pv_is(block_devices: list[Device]) -> None:
-    block_devices.pop()
+def test_lvm_is_not_asked_where_no_pv_is(machine: Source) -> None:
     runner = Recorded({"udevadm": "", "pvs": PVS})
-    probe.read_inventory(runner)
+    only_the_disk = machine.devices("block")[:1]
+    probe.read_inventory(runner, replace(machine, devices=lambda name: only_the_disk * (name == "block")))
     assert [call[0] for call in runner.calls] == ["udevadm"]
+
+
+def test_commands_that_do_not_end_are_left_behind(machine: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dead disk holds up LVM and smartctl alike; the machine is described all the same."""
+    monkeypatch.setattr(probe, "LIMIT_SECONDS", 0.3)
+    monkeypatch.setattr(probe, "LVM_SECONDS", 0.3)
+    end = threading.Event()
+
+    class Hanging(Recorded):
+        def run(self, argv: Any, **options: Any) -> Completed:
+            if argv[0] != "udevadm":
+                end.wait(20)
+            return super().run(argv, **options)
+
+    started = time.monotonic()
+    inventory = probe.read_inventory(Hanging({"udevadm": ""}), replace(machine, which=lambda name: name))
+    assert time.monotonic() - started < 5
+    assert [(disk.name, disk.contents[0].vg, disk.health) for disk in inventory.disks] == [("sdd", "", None)]
+    end.set()

@@ -35,6 +35,7 @@ FILES: Final = (
 FOLDERS: Final = ("/sys/class/dmi/id", "/sys/class/rtc/rtc0", "/run/systemd/netif/leases")
 BINARIES: Final = ("/sys/firmware/dmi/tables/DMI",)
 CLASSES: Final = ("scsi_host", "nvme", "raid_devices", "tpm", "net")
+PROGRAMS: Final = ("smartctl", "storcli64", "perccli64", "ssacli")
 PARTS: Final = ("queue", "device", "md")
 """Folders of a device that belong to it."""
 
@@ -138,6 +139,8 @@ class _Recording:
     def _netlink(self, source: Any) -> None:
         netlink = source.netlink()
         self.result["now"] = source.now()
+        found = {name: source.which(name) for name in PROGRAMS}
+        self.result["programs"] = {name: path for name, path in found.items() if path}
         self.result["synchronised"] = source.synchronised()
         names = [device.name for device in source.devices("net")]
         self.result["nic_firmware"] = {name: source.nic_firmware(name) for name in names}
