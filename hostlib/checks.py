@@ -274,6 +274,13 @@ TARGET_CHECKS: Final = (
 )
 
 
+CHECK_IDS: Final = frozenset(row.id for row in (*MACHINE_CHECKS, *TARGET_CHECKS))
+NEVER_ALLOWED: Final = frozenset(
+    {"target-medium", "target-in-use", "target-size", "target-read-only", "disk-present", "nic-present"}
+)
+"""What `checks.allow` must not name: no installation is possible with it."""
+
+
 def run_checks(inventory: Inventory) -> list[Finding]:
     """Check the machine as a whole: one finding for each reading, those that are well too."""
     return [_finding(row, reading) for row in MACHINE_CHECKS for reading in row.read(inventory)]
