@@ -98,6 +98,8 @@ class InstallConfig(Record):
     first_boot: FirstBootHook | None = None
     webhook: Endpoint | None = None
     report: ReportTarget | None = None
+    allowed_checks: tuple[str, ...] = ()
+    """Ids of the checks that the answer allows and that did find something on this machine."""
     warnings: tuple[str, ...] = ()
     """What an administrator should know about the answers on this machine; stops nothing."""
 

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hostlib.checks import check_target, run_checks
+from hostlib.checks import Finding
 from hostlib.errors import Problem
 from hostlib.inventory import INSTALLED_TAG, Inventory
 from hostlib.probe import read_inventory
@@ -20,11 +20,12 @@ from installer.hook import read_hook
 from installer.leases import apply_resolver, wait_for_leases
 from installer.plan import plan_install
 from installer.redaction import collect_secrets, redact_all
-from installer.resolve import resolve
+from installer.resolve import check_machine, resolve
 from installer.steps.base import Step
 from installer.volumes import Answer
 
 Say = Callable[[str], None]
+Note = Callable[[Inventory, Sequence[Finding]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +61,22 @@ def wants_reboot(text: str) -> bool:
         return re.search(r'^[\s"]*reboot[-_]on[-_]error"?\s*[=:]\s*true\b', text, re.MULTILINE) is not None
 
 
-def prepare(answers: Answers, runner: Runner, say: Say, warn: Say) -> Prepared:
+def prepare(answers: Answers, runner: Runner, say: Say, warn: Say, note: Note) -> Prepared:
     """Turn answers into an installation. Raises UserError with all problems, CheckBlocksError.
 
-    `say` writes to the consoles, `warn` takes what an administrator should know.
+    `say` writes to the consoles, `warn` takes what an administrator should know; `note` gets the machine and what
+    its checks found, also where that refuses the installation.
     """
     unmount_leftovers(runner)
     inventory = read_inventory(runner)
     if needs_lease(answers):
         inventory = wait_for_leases(runner, inventory, say)
     apply_resolver(inventory)
+    findings = check_machine(answers, inventory)
+    note(inventory, findings)
     config = resolve(answers, inventory)
     target = next(disk for disk in inventory.disks if disk.stable_path == config.target.path)
-    for finding in (*run_checks(inventory), *check_target(inventory, target)):
+    for finding in findings:
         if finding.severity == "warning":
             warn(str(finding.problem))
     for warning in config.warnings:

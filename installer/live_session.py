@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Final
 
+from hostlib.checks import Finding
 from hostlib.errors import ExitStatus, SlipwayError
 from hostlib.inventory import Inventory
 from hostlib.paths import INSTALL_LOG
@@ -64,10 +65,14 @@ class Session:
         fqdn = answers.global_.fqdn
         self._fqdn = fqdn if isinstance(fqdn, str) else ""
         self._report.open(None, collect_secrets(answers))
-        prepared = prepare(answers, self._runner, self._say, self.warn)
+        prepared = prepare(answers, self._runner, self._say, self.warn, self._note)
         self._fqdn = prepared.config.fqdn
         self._report.describe(prepared.inventory, self._fqdn)
         return prepared
+
+    def _note(self, inventory: Inventory, findings: Sequence[Finding]) -> None:
+        self._report.describe(inventory, self._fqdn)
+        self._report.note(inventory, findings)
 
     def install(self, prepared: Prepared) -> str:
         """Install what was prepared, tell the webhook. Raises StepError, CheckBlocksError.

@@ -11,12 +11,13 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from hostlib.checks import Finding
 from hostlib.files import read_if_there
 from hostlib.http import HttpError, Request, Response, redact_url, send
 from hostlib.inventory import Inventory
@@ -25,6 +26,7 @@ from hostlib.sizes import KIB
 from installer.config import Endpoint, ReportTarget
 from installer.progress import Event
 from installer.redaction import redact_all
+from installer.report_checks import plan_checks
 
 LOG = logging.getLogger("slipway.report")
 SCHEMA: Final = "1.0"
@@ -71,8 +73,17 @@ def plan_subject(install_id: str, inventory: Inventory, fqdn: str) -> Subject:
     return Subject(install_id, dmi.serial, dmi.uuid, tuple(mac.lower() for mac in macs), fqdn)
 
 
-def plan_body(subject: Subject, event: Event, time_: datetime, warnings: list[str]) -> dict[str, Any]:
-    """Give the JSON object of an event; for a phase and a failure `event` holds the phase and percent."""
+def plan_body(
+    subject: Subject,
+    event: Event,
+    time_: datetime,
+    warnings: list[str],
+    checks: Sequence[dict[str, Any]] = (),
+) -> dict[str, Any]:
+    """Give the JSON object of an event; for a phase and a failure `event` holds the phase and percent.
+
+    `checks` is what `report_checks.plan_checks` gives.
+    """
     body: dict[str, Any] = {
         "$schema": {"version": SCHEMA},
         "event": event.event,
@@ -88,7 +99,7 @@ def plan_body(subject: Subject, event: Event, time_: datetime, warnings: list[st
     if event.event == "failed":
         body |= {"reason": event.text, "status": int(event.status)}
     if event.event != "phase":
-        body["warnings"] = list(warnings)
+        body |= {"warnings": list(warnings), "checks": list(checks)}
     return body
 
 
@@ -224,6 +235,7 @@ class Reporting:
         self._events: tuple[str, ...] = ()
         self._secrets: set[str] = set()
         self._warnings: list[str] = []
+        self._checks: list[dict[str, Any]] = []
         self._last = Event("phase")
         self._told_trouble = False
         self._ended = False
@@ -244,6 +256,10 @@ class Reporting:
     def describe(self, inventory: Inventory, fqdn: str) -> None:
         """Take the machine and the name that the node gets."""
         self._subject = plan_subject(self.install_id, inventory, fqdn)
+
+    def note(self, inventory: Inventory, findings: Sequence[Finding]) -> None:
+        """Take what the checks of the machine found."""
+        self._checks = plan_checks(findings, inventory)
 
     @property
     def secrets(self) -> set[str]:
@@ -303,7 +319,7 @@ class Reporting:
                 event, phase=self._last.phase, percent=self._last.percent, text=self.redact(event.text)
             )
         warnings = [self.redact(text) for text in self._warnings]
-        body = plan_body(self._subject, event, datetime.now(UTC), warnings)
+        body = plan_body(self._subject, event, datetime.now(UTC), warnings, self._checks)
         short = _encode(body)
         if event.event != "failed":
             return Post(short, droppable=event.event == "phase")

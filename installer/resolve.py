@@ -7,7 +7,14 @@ import re
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from hostlib.checks import MINIMUM_TARGET_BYTES, blocking_problems, check_target, run_checks
+from hostlib.checks import (
+    MINIMUM_TARGET_BYTES,
+    Finding,
+    allow_findings,
+    blocking_problems,
+    check_target,
+    run_checks,
+)
 from hostlib.errors import CheckBlocksError, Problem, UserError
 from hostlib.inventory import Disk, Inventory
 from hostlib.netconfig import NetworkConfig
@@ -40,11 +47,10 @@ def resolve(answers: Answers, inventory: Inventory) -> InstallConfig:
     """
     problems: list[Problem] = []
     disk = _disk(answers.disk_setup, inventory, problems)
-    findings = run_checks(inventory)
+    findings = _findings(answers, inventory, disk)
     layout = None
     existing: list[Problem] = []
     if disk is not None:
-        findings += check_target(inventory, disk)
         if answers.disk_setup.on_existing == "refuse":
             existing = check_existing(inventory, disk)
         layout = _layout(answers, inventory, disk, problems)
@@ -56,7 +62,24 @@ def resolve(answers: Answers, inventory: Inventory) -> InstallConfig:
         raise UserError((*problems, *blocking))
     if blocking or disk is None or layout is None or fqdn is None or network is None:
         raise CheckBlocksError(blocking)
-    return _config(answers, inventory, disk, layout, fqdn, network)
+    return _config(
+        answers, inventory, disk, layout, fqdn, network, [found for found in findings if found.allowed]
+    )
+
+
+def check_machine(answers: Answers, inventory: Inventory) -> list[Finding]:
+    """Check the machine and the disk that the answers choose, where they choose one. What they allow is marked."""
+    return _findings(answers, inventory, _disk(answers.disk_setup, inventory, []))
+
+
+def _findings(answers: Answers, inventory: Inventory, disk: Disk | None) -> list[Finding]:
+    findings = run_checks(inventory) + (check_target(inventory, disk) if disk else [])
+    return allow_findings(findings, answers.checks.allow if answers.checks else ())
+
+
+def _render_allowed(allowed: list[Finding]) -> list[str]:
+    blocking = (finding for finding in allowed if finding.severity == "blocking")
+    return [f"allowed by the answer: {finding.id}: {finding.problem}" for finding in blocking]
 
 
 def check_existing(inventory: Inventory, target: Disk) -> list[Problem]:
@@ -99,7 +122,13 @@ def _collect(problems: list[Problem], decide: Callable[[], T]) -> T | None:
 
 
 def _config(  # noqa: PLR0917 - one parameter a decision
-    answers: Answers, inventory: Inventory, disk: Disk, layout: Layout, fqdn: str, network: NetworkConfig
+    answers: Answers,
+    inventory: Inventory,
+    disk: Disk,
+    layout: Layout,
+    fqdn: str,
+    network: NetworkConfig,
+    allowed: list[Finding],
 ) -> InstallConfig:
     settings = answers.global_
     return InstallConfig(
@@ -126,7 +155,8 @@ def _config(  # noqa: PLR0917 - one parameter a decision
         first_boot=_first_boot(answers.first_boot),
         webhook=_endpoint(answers.post_installation_webhook),
         report=_report(answers.report),
-        warnings=tuple(warn_of_names(answers.network, inventory)),
+        allowed_checks=tuple(dict.fromkeys(finding.id for finding in allowed)),
+        warnings=(*_render_allowed(allowed), *warn_of_names(answers.network, inventory)),
     )
 
 

@@ -10,12 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from hostlib.checks import allow_findings, check_target, run_checks
 from hostlib.http import HttpError, Request, send_patiently
 from hostlib.inventory import Disk, Inventory, Nic
 from hostlib.paths import RUN
 from hostlib.release import Release
 from installer.config import Endpoint, InstallConfig
 from installer.report import TAKEN
+from installer.report_checks import plan_checks
 
 LOG = logging.getLogger("slipway.webhook")
 SCHEMA: Final = "1.2"
@@ -105,7 +107,14 @@ def plan_webhook(
         "ssh-public-host-keys": facts.ssh_keys,
         "web-console": {"url": config.url, "cert-fingerprint": facts.fingerprint},
         "reboot-mode": config.reboot_mode,
+        "checks": _checks(config, inventory),
     }
+
+
+def _checks(config: InstallConfig, inventory: Inventory) -> list[dict[str, Any]]:
+    target = next((disk for disk in inventory.disks if disk.stable_path == config.target.path), None)
+    findings = run_checks(inventory) + (check_target(inventory, target) if target else [])
+    return plan_checks(allow_findings(findings, config.allowed_checks), inventory)
 
 
 def _disk(disk: Disk, config: InstallConfig) -> dict[str, Any]:

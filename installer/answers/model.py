@@ -24,6 +24,7 @@ from installer.answers.ssh_keys import check_ssh_keys
 from installer.answers.tables import KEYBOARDS
 from installer.answers.urls import check_token
 from installer.answers.values import (
+    check_allowable,
     check_cidr,
     check_country,
     check_domain,
@@ -146,6 +147,12 @@ class Network(Section):
         return gateway
 
 
+class Checks(Section):
+    """`[checks]`: what does not stop the installation although a check of the hardware would."""
+
+    allow: tuple[Annotated[str, AfterValidator(check_allowable)], ...] = ()
+
+
 class FirstBoot(Section):
     """`[first-boot]`: a program that runs once on the finished node."""
 
@@ -192,6 +199,7 @@ class Answers(Section):
     global_: Global
     network: Network
     disk_setup: DiskSetup
+    checks: Checks | None = None
     first_boot: FirstBoot | None = None
     post_installation_webhook: Webhook | None = None
     report: Report | None = None

@@ -25,6 +25,7 @@ from installer.answers.load import load_section, load_tables, render_path
 from installer.answers.model import (
     EVENTS,
     Answers,
+    Checks,
     FirstBoot,
     FqdnFromDhcp,
     Global,
@@ -60,6 +61,7 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
     "disk-setup.zfs": ZfsOptions,
     "disk-setup.btrfs": BtrfsOptions,
     "disk-setup.match": Match,
+    "checks": Checks,
     "first-boot": FirstBoot,
     "post-installation-webhook": Webhook,
     "report": Report,

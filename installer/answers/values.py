@@ -10,6 +10,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from hostlib.checks import CHECK_IDS, NEVER_ALLOWED
 from installer.answers.tables import COUNTRIES, known_timezones
 from installer.match import quote
 
@@ -134,6 +135,22 @@ def check_gateway(gateway: str, cidr: str) -> None:
         raise ValueError(f"{gateway} is the broadcast address of {network}; give the router's")
     if router.is_loopback:
         raise ValueError(f"{gateway} is a loopback address; give the router's")
+
+
+def check_allowable(check: str) -> str:
+    """Raise ValueError unless `check` is the id of a check that an answer may allow to find what it finds."""
+    if check in NEVER_ALLOWED:
+        raise ValueError(f"'{check}' cannot be allowed: no installation is possible with it; remove it")
+    if check not in CHECK_IDS:
+        near = difflib.get_close_matches(check.lower().replace("_", "-"), sorted(CHECK_IDS - NEVER_ALLOWED))
+        known = " or ".join(f"'{name}'" for name in near)
+        todo = (
+            f"did you mean {known}?"
+            if near
+            else "the ids are in docs/checks.md and in `slipway-install check`"
+        )
+        raise ValueError(f"{quote(check)} is no check; {todo}")
+    return check
 
 
 def check_password(password: SecretStr) -> SecretStr:

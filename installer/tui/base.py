@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from threading import RLock
 from typing import Any, Final, TypeVar
 
-from hostlib.errors import CommandError, SlipwayError, UserError
+from hostlib.errors import SlipwayError
 from hostlib.inventory import Inventory
 from installer.config import InstallConfig
 from installer.tui import places, views
@@ -33,21 +33,12 @@ from installer.tui.controller import (
 )
 from installer.tui.draft import PLACES, Draft, Value, render_answer
 from installer.tui.installation import Installation
+from installer.tui.jobs import Jobs, Spawn, in_thread, render_bug
 
 LOG = logging.getLogger("slipway.tui")
 T = TypeVar("T")
 REBOOT_SECONDS: Final = 30
 OTHER: Final = "this is not what the summary showed a moment ago; look at it again"
-Spawn = Callable[[Callable[[], None]], None]
-
-
-def in_thread(work: Callable[[], None]) -> None:
-    """Do something beside the screens."""
-    threading.Thread(target=work, daemon=True).start()
-
-
-def _bug(error: Exception) -> str:
-    return f"a bug in the installer: {type(error).__name__}: {error}"
 
 
 class BaseController:
@@ -59,7 +50,7 @@ class BaseController:
         """Take what does something beside the screens, and the clock."""
         self._spawn = spawn
         self._clock = clock
-        self._lock = threading.RLock()
+        self._lock = RLock()
         self._wakers: list[Callable[[], None]] = []
         self._draft = Draft()
         self._left: set[str] = set()
@@ -69,7 +60,7 @@ class BaseController:
         self._reading = True
         self._trouble = ""
         self._made: dict[str, tuple[tuple[object, ...], Any]] = {}
-        self._jobs: dict[JobName, Job] = {}
+        self._jobs = Jobs(self._changed, spawn)
         self._reboot_at: float | None = None
         self.installation = Installation(self._changed, clock)
 
@@ -116,7 +107,8 @@ class BaseController:
             elif field == "nic" and self._inventory:
                 self._propose(views.propose(self._inventory, str(value)))
             elif field == "disk":
-                self._put({"confirmation": ""})
+                allow = views.keep_allowed(self._draft.allow, self._inventory)
+                self._put({"confirmation": "", "allow": allow})
         self._changed()
 
     def _propose(self, values: dict[str, str], keep: Collection[str] = ()) -> None:
@@ -181,7 +173,7 @@ class BaseController:
             self._trouble = str(error) or type(error).__name__
         except Exception as error:
             LOG.exception("the machine cannot be read")
-            self._trouble = _bug(error)
+            self._trouble = render_bug(error)
         finally:
             self._reading = False
             self._changed()
@@ -308,7 +300,7 @@ class BaseController:
             LOG.exception("a bug")
             written = "\nWhat has been written to the disk is not known; the log tells."
             known = "" if self.state is State.CONFIRMED else written
-            self._fail(f"{_bug(error)}{known}")
+            self._fail(f"{render_bug(error)}{known}")
         else:
             # What has been warned of is read by a person first: it may be to be done before the restart.
             if not self.progress().warnings:
@@ -369,30 +361,8 @@ class BaseController:
 
     def job(self, name: JobName) -> Job:
         """Give how something is going."""
-        return self._jobs.get(name, Job())
+        return self._jobs.state(name)
 
     def _begin(self, name: JobName, doing: str, work: Callable[[], str]) -> None:
         """Begin something beside the screens; `work` gives what was done, or raises SlipwayError or OSError."""
-        if self.job(name).state == "running":
-            return
-
-        def run() -> None:
-            try:
-                self._jobs[name] = Job("done", work())
-            except UserError as error:
-                problem = error.problems[0]
-                self._jobs[name] = Job("failed", f"{problem.what}; {problem.todo}")
-            except CommandError as error:
-                last = error.output.splitlines()[-1:] or [error.reason]
-                self._jobs[name] = Job("failed", f"{error.command}: {last[0]}")
-            except (SlipwayError, OSError) as error:
-                self._jobs[name] = Job("failed", str(error))
-            except Exception as error:
-                LOG.exception("%s has failed", name)
-                self._jobs[name] = Job("failed", f"{_bug(error)}; F3 shows the log")
-            finally:
-                self._changed()
-
-        self._jobs[name] = Job("running", doing)
-        self._changed()
-        self._spawn(run)
+        self._jobs.begin(name, doing, work)

@@ -21,8 +21,8 @@ from hostlib.paths import TUI_SOCKET
 from installer.live_consoles import SCREEN, Console, open_console
 from installer.tui import place
 from installer.tui.app import App
-from installer.tui.base import Spawn, in_thread
 from installer.tui.controller import Controller, State
+from installer.tui.jobs import Spawn, in_thread
 from installer.tui.join import MONOCHROME, Door, Guest, farewell, listening
 from installer.tui.loop import Show, Terminal, finishing
 from installer.tui.page import text_dialog

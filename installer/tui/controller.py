@@ -24,6 +24,12 @@ class Finding:
     """What was found out, with the measured value."""
     todo: str
     """What to do about it; empty when all is well."""
+    check: str = ""
+    """Id of the check, where a person may allow what it found (the field `allow`); else empty."""
+
+    def stops(self, allow: str) -> bool:
+        """Tell whether it stands against an installation, given the field `allow`."""
+        return self.severity == "blocking" and self.check not in allow.split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +41,9 @@ class Machine:
     findings: tuple[Finding, ...]
     """The worst first."""
 
-    @property
-    def blocked(self) -> bool:
-        """Whether nothing can be installed on it."""
-        return any(finding.severity == "blocking" for finding in self.findings)
+    def blocked(self, allow: str) -> bool:
+        """Whether nothing can be installed on it, given the field `allow`."""
+        return any(finding.stops(allow) for finding in self.findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +66,19 @@ class Disk:
     findings: tuple[Finding, ...]
     """Only what is not well."""
     boot_medium: bool = False
+    hardware: tuple[str, ...] = ()
+    """Lines: what kind of disk it is and what it hangs on, how it is; where that is known."""
 
     @property
     def selectable(self) -> bool:
-        """Whether it can be installed on."""
+        """Whether it can be installed on as it is."""
         return not self.boot_medium and all(finding.severity != "blocking" for finding in self.findings)
+
+    @property
+    def allowable(self) -> bool:
+        """Whether it can be installed on, where a person allows what blocks."""
+        blocking = (finding for finding in self.findings if finding.severity == "blocking")
+        return not self.boot_medium and all(finding.check for finding in blocking)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,9 @@ from installer.plan import plan_install
 from installer.progress import Event, Reporter
 from installer.steps.base import Step
 from installer.tui.agreement import Agreement
-from installer.tui.base import BaseController, Spawn, in_thread
+from installer.tui.base import BaseController
 from installer.tui.controller import Choice
+from installer.tui.jobs import Spawn, in_thread
 
 DEMO_SECONDS: Final = 30
 """How long an installation takes here; a real one takes some minutes."""

@@ -54,6 +54,8 @@ class Draft:
     pin_names: bool = True
     """On, as in the peer's interactive installer: a card that is added later cannot rename the bridge's port."""
     reboot_mode: Literal["reboot", "power-off"] = "reboot"
+    allow: str = ""
+    """Ids of the checks that may find what they find, with blanks between."""
     confirmation: str = ""
     """What was typed to confirm that a disk with contents is erased. Not a part of the answer."""
 
@@ -75,6 +77,7 @@ PLACES: Final[Mapping[str, str]] = {
     "dns": "network.dns",
     "pin_names": "network.interface-name-pinning",
     "reboot_mode": "global.reboot-mode",
+    "allow": "checks.allow",
 }
 """Field -> its place in the answer file, as the messages of the resolver name it."""
 
@@ -117,11 +120,13 @@ def to_tables(draft: Draft) -> dict[str, Any]:
             "disk-list": [draft.disk.removeprefix("/dev/disk/by-id/")] if draft.disk else [],
             "lvm": lvm,
         },
+        "checks": {"allow": draft.allow.split()},
     }
-    return {
+    entered = {
         name: {key: value for key, value in table.items() if value not in ("", [], {})}
         for name, table in tables.items()
     }
+    return {name: table for name, table in entered.items() if table or name != "checks"}
 
 
 def _number(text: str) -> int | float | str:

@@ -26,10 +26,11 @@ from installer.leases import apply_resolver
 from installer.live_session import Session
 from installer.live_ssh import LiveSsh, addresses_of
 from installer.tui.agreement import Agreement, check_agreed
-from installer.tui.base import BaseController, Spawn, in_thread
+from installer.tui.base import BaseController
 from installer.tui.check import SOURCE
 from installer.tui.controller import Choice, State
 from installer.tui.draft import Value, render_answer, render_tables, to_tables
+from installer.tui.jobs import Spawn, in_thread
 from installer.tui.sticks import find_sticks, write_to_stick
 from installer.volumes import Answer
 

@@ -16,6 +16,7 @@ from installer.tui.scrolling import LEAST_ROWS, Lines, Size, Window
 from installer.tui.widgets import Button, Glyphs, Line, Markup, Selectable, button_row
 
 FORWARD_KEYS: Final = frozenset({"tab", "enter"})
+MOST_INDENT: Final = 8
 NOTHING_FITS: Final = "Nothing fits; Backspace takes the last letter away."
 Item: TypeAlias = Any | tuple[int, Any]
 """A widget that is as high as it wants to be; or with its share of the height that is left."""
@@ -275,10 +276,16 @@ class Scroll(urwid.WidgetWrap):
         new = lines[len(self._lines) - gone :]
         self._lines = lines
         del self._walker[:gone]
-        self._walker += [urwid.AttrMap(Selectable(urwid.Text(line)), None, "focus") for line in new]
+        self._walker += [urwid.AttrMap(Selectable(_indented(line)), None, "focus") for line in new]
         if self._walker:
             last = len(self._walker) - 1
             self._walker.set_focus(last if self._follow and at_end else min(max(focus - gone, 0), last))
+
+
+def _indented(line: str) -> urwid.Widget:
+    """Give a line that keeps its indent where it is broken."""
+    indent = min(len(line) - len(line.lstrip(" ")), MOST_INDENT)
+    return urwid.Padding(urwid.Text(line[indent:]), left=indent)
 
 
 class Search(Dialog):

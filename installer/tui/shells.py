@@ -9,7 +9,7 @@ from typing import Final
 
 from hostlib.errors import CommandError
 from hostlib.run import Runner
-from installer.tui.base import Spawn, in_thread
+from installer.tui.jobs import Spawn, in_thread
 
 LOG = logging.getLogger("slipway.tui")
 VISIT_SECONDS: Final = 7 * 24 * 3600

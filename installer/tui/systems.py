@@ -35,6 +35,40 @@ SYSTEMS: Final[tuple[tuple[Key, str, str], ...]] = (
 """What is compared, a pattern of fnmatch, and the system. The first row that fits counts: ntfs may be a mere data disk."""
 
 
+TYPES: Final = {
+    "LVM2_member": "LVM",
+    "LVM1_member": "LVM",
+    "linux_raid_member": "RAID",
+    "ddf_raid_member": "RAID (DDF)",
+    "isw_raid_member": "Intel RAID",
+    "adaptec_raid_member": "Adaptec RAID",
+    "hpt37x_raid_member": "HighPoint RAID",
+    "hpt45x_raid_member": "HighPoint RAID",
+    "jmicron_raid_member": "JMicron RAID",
+    "lsi_mega_raid_member": "LSI RAID",
+    "nvidia_raid_member": "NVIDIA RAID",
+    "promise_fasttrack_raid_member": "Promise RAID",
+    "silicon_medley_raid_member": "Silicon RAID",
+    "via_raid_member": "VIA RAID",
+    "crypto_LUKS": "encrypted (LUKS)",
+    "BitLocker": "encrypted (BitLocker)",
+    "zfs_member": "ZFS",
+    "ceph_bluestore": "Ceph",
+    "bcache": "bcache",
+    "drbd": "DRBD",
+    "stratis": "Stratis",
+    "VMFS_volume_member": "VMFS volume",
+    "gpt": "partition table",
+    "dos": "partition table",
+}
+"""Types of libblkid (superblocks/*.c) by the names that people know."""
+
+
+def is_member(kind: str) -> bool:
+    """Tell whether this type of libblkid is a part of something that spans disks and has a name: an array, a pool."""
+    return kind.endswith("_raid_member") or kind == "zfs_member"
+
+
 def system_of(contents: Iterable[Content]) -> str:
     """Give the system that a disk or a part of one belongs to; empty when nothing tells."""
     found = list(contents)

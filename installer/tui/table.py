@@ -29,7 +29,7 @@ class Row:
     key: str
     cells: tuple[str, ...]
     selectable: bool = True
-    """False: the cursor goes over it, but it cannot be chosen."""
+    """False: it is drawn as one that cannot be chosen; what takes the choice says why."""
 
 
 class Table(urwid.WidgetWrap):
@@ -98,9 +98,9 @@ class Table(urwid.WidgetWrap):
     def keypress(self, size: Size, key: str) -> str | None:
         """Take the arrows while there are rows, and what chooses one."""
         if key in ACTIVATE and (row := self.row):
-            if row.selectable:
-                self._choose(row.key)
-            return None if key == " " or not row.selectable else key
+            self._choose(row.key)
+            # A choice that a dialog asks about first is none yet.
+            return key if key != " " and self._give()[1] == row.key else None
         rest: str | None = super().keypress(size, key)
         return rest
 

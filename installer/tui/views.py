@@ -22,21 +22,10 @@ from installer.resolve_network import pinned_names
 from installer.tui.confirmation import Confirmation, confirmation_of
 from installer.tui.controller import Disk, Finding, Intent, Layout, Machine, Nic, Part
 from installer.tui.draft import Draft, to_tables
-from installer.tui.systems import NODE, system_of
+from installer.tui.hardware import view_hardware
+from installer.tui.systems import NODE, TYPES, is_member, system_of
 
 WORST_FIRST: Final = ("blocking", "warning", "ok")
-TYPES: Final = {
-    "LVM2_member": "LVM",
-    "linux_raid_member": "RAID",
-    "ddf_raid_member": "RAID",
-    "isw_raid_member": "RAID",
-    "crypto_LUKS": "encrypted (LUKS)",
-    "zfs_member": "ZFS",
-    "gpt": "partition table",
-    "dos": "partition table",
-}
-"""Types of libblkid by the names that people know."""
-MEMBERS: Final = frozenset(TYPES) - {"LVM2_member", "crypto_LUKS", "gpt", "dos"}
 NIC_NAMES: Final = ("ID_NET_NAME_MAC", "ID_PATH", "INTERFACE")
 """Properties of udev that name a card, the best first."""
 
@@ -56,7 +45,16 @@ def view_machine(machine: Inventory, clock: str) -> Machine:
 
 
 def _finding(finding: checks.Finding) -> Finding:
-    return Finding(finding.severity, finding.device, f"{finding.text} ({finding.measured})", finding.todo)
+    check = "" if finding.id in checks.NEVER_ALLOWED else finding.id
+    text = f"{finding.text} ({finding.measured})"
+    return Finding(finding.severity, finding.device, text, finding.todo, check)
+
+
+def keep_allowed(allow: str, machine: Inventory | None) -> str:
+    """Give what of the field `allow` is about the machine; the rest was for the disk that is not chosen any more."""
+    found = checks.run_checks(machine) if machine else []
+    blocking = {finding.id for finding in found if finding.severity == "blocking"}
+    return " ".join(check for check in allow.split() if check in blocking)
 
 
 def disk_at(machine: Inventory, path: str) -> inventory.Disk | None:
@@ -68,7 +66,7 @@ def disk_at(machine: Inventory, path: str) -> inventory.Disk | None:
 def view_disks(machine: Inventory) -> tuple[Disk, ...]:
     """Give all disks, those that can be installed on first."""
     disks = [_disk(machine, disk) for disk in machine.disks]
-    return tuple(sorted(disks, key=lambda disk: not disk.selectable))
+    return tuple(sorted(disks, key=lambda disk: (not disk.selectable, not disk.allowable)))
 
 
 def _disk(machine: Inventory, disk: inventory.Disk) -> Disk:
@@ -85,6 +83,7 @@ def _disk(machine: Inventory, disk: inventory.Disk) -> Disk:
         held=_held(disk.contents),
         findings=tuple(sorted(found, key=lambda f: WORST_FIRST.index(f.severity))),
         boot_medium=disk.boot_medium,
+        hardware=view_hardware(disk, machine.controllers),
     )
 
 
@@ -101,7 +100,7 @@ def _held(contents: Sequence[Content]) -> str:
     contents = sorted(contents, key=lambda content: content.type == "vfat")
     names = [f"VG {content.vg}" for content in contents if content.vg]
     # A part of something that spans disks: its name alone would look like a label.
-    names += [f"{TYPES[content.type]} {content.label}" for content in contents if content.type in MEMBERS]
+    names += [f"{TYPES[content.type]} {content.label}" for content in contents if is_member(content.type)]
     names += [content.label for content in contents if content.label]
     names += [
         TYPES.get(content.type, content.type) for content in contents if content.type not in {"gpt", "dos"}

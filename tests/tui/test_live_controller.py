@@ -60,7 +60,7 @@ def test_a_machine_that_cannot_be_read_blocks(live: Live, monkeypatch: pytest.Mo
     live.work()
     found = live.machine()
     assert found is not None
-    assert found.blocked
+    assert found.blocked("")
     assert "lsblk" in found.findings[0].text
 
 

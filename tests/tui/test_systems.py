@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hostlib.inventory import INSTALLED_TAG, Content
-from installer.tui.systems import SYSTEMS, system_of
+from installer.tui.systems import SYSTEMS, TYPES, is_member, system_of
 from installer.tui.views import view_contents, view_disks
 from tests.tui.harness import machine
 
@@ -21,8 +21,8 @@ def part(**found: str) -> Content:
     ("content", "held", "told"),
     [
         (part(type="ntfs", label="System"), "Windows", "sda2: ntfs, System (Windows)"),
-        (part(type="BitLocker"), "Windows", "sda2: BitLocker (Windows)"),
-        (part(type="VMFS_volume_member"), "VMware ESXi", "sda2: VMFS_volume_member (VMware ESXi)"),
+        (part(type="BitLocker"), "Windows", "sda2: encrypted (BitLocker) (Windows)"),
+        (part(type="VMFS_volume_member"), "VMware ESXi", "sda2: VMFS volume (VMware ESXi)"),
         (part(vg="pve"), "Proxmox VE?", "sda2: LVM, volume group pve (Proxmox VE?)"),
         (part(vg="XSLocalEXT-1f2e"), "XCP-ng", "sda2: LVM, volume group XSLocalEXT-1f2e (XCP-ng)"),
         (part(vg="VG_XenStorage-1f2e"), "XCP-ng", "sda2: LVM, volume group VG_XenStorage-1f2e (XCP-ng)"),
@@ -31,11 +31,11 @@ def part(**found: str) -> Content:
         (part(type="xfs", label="EPHEMERAL"), "Talos Linux", "sda2: xfs, EPHEMERAL (Talos Linux)"),
         (part(type="zfs_member", label="boot-pool"), "TrueNAS", "sda2: ZFS, boot-pool (TrueNAS)"),
         (part(type="ufs"), "FreeBSD", "sda2: ufs (FreeBSD)"),
-        (part(type="ceph_bluestore"), "Ceph OSD", "sda2: ceph_bluestore (Ceph OSD)"),
+        (part(type="ceph_bluestore"), "Ceph OSD", "sda2: Ceph (Ceph OSD)"),
         (part(vg="ubuntu-vg"), "Ubuntu", "sda2: LVM, volume group ubuntu-vg (Ubuntu)"),
         (part(type="zfs_member", label="tank"), "ZFS tank", "sda2: ZFS, tank"),
         (part(type="linux_raid_member", label="host:0"), "RAID host:0", "sda2: RAID, host:0"),
-        (part(type="isw_raid_member"), "RAID", "sda2: RAID"),
+        (part(type="isw_raid_member"), "Intel RAID", "sda2: Intel RAID"),
         (part(vg="ceph"), "VG ceph", "sda2: LVM, volume group ceph"),
         (part(label="PVE"), "PVE", "sda2: ext4, PVE"),
     ],
@@ -57,3 +57,4 @@ def test_a_node_is_told_from_the_peer_and_a_system_from_its_data_disk() -> None:
 
 def test_each_name_fits_its_column() -> None:
     assert [system for *_, system in SYSTEMS if len(system) > 14] == []
+    assert [name for kind, name in TYPES.items() if is_member(kind) and len(name) > 14] == []

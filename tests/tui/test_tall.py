@@ -84,9 +84,13 @@ def test_all_disks_and_all_that_is_on_one() -> None:
     for number in range(12):
         assert f"usb-EXAMPLE_DISK_{number:02}" in seen
     assert "more above and below: arrows" in seen
-    # What is on the disk is longer than what the table leaves: the buttons come with the cursor.
-    for wanted in ("Holds", "sda39: ext4, DATA39", "[ Sizes ]"):
-        assert wanted in everything(console, ["tab", "tab", "shift-tab", "shift-tab", "home"])
+    # What is on the disk is longer than what the table leaves.
+    assert "... more: choose Details" in console.text
+    assert "sda39: ext4, DATA39" not in console.text
+    assert "[ Details ]" in console.focus or console.keys("tab tab tab tab").focus == "[ Details ]"
+    seen = everything(console.keys("enter"), ["down"] * 60)
+    for wanted in ("Holds", "sda39: ext4, DATA39", "is removable", "[ Close ]"):
+        assert wanted in seen
 
 
 def test_every_field_of_the_network_with_what_is_wrong_with_it() -> None:

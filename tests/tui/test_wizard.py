@@ -107,6 +107,9 @@ def test_the_boot_medium_and_disks_that_checks_block_cannot_be_chosen() -> None:
         for disk in console.controller.disks():
             console.keys("space")
             assert (console.controller.draft.disk == disk.path) is disk.selectable
+            if not disk.selectable:
+                assert disk.name in console.words, "a dialog says why"
+                console.keys("esc")
             console.keys("down")
 
 
@@ -114,7 +117,9 @@ def test_a_blocked_machine_stops_at_the_first_screen() -> None:
     demo = Demo(machine("one-virtio-uefi").model_copy(update={"memory_bytes": 512 * 2**20}))
     demo.rescan()
     console = Console(demo).work().keys("enter")
-    assert console.title == "Welcome"
+    assert "have the answer file allow memory-minimum?" in console.words
+    console.keys("enter")
+    assert (console.title, demo.draft.allow) == ("Welcome", "")
     assert "STOP memory: less than 1 GiB" in console.text
     assert "give the machine at least 1 GiB" in console.text
 

@@ -90,6 +90,6 @@ def test_a_wrong_confirmation() -> None:
 
 
 def test_every_field_that_can_be_wrong_is_in_the_list() -> None:
-    cannot = {"filesystem", "pin_names", "reboot_mode", "nic"}
-    """Switches, and the card: one is always chosen, and a machine without any goes no further than the welcome."""
+    cannot = {"filesystem", "pin_names", "reboot_mode", "nic", "allow"}
+    """Switches, what a dialog fills in, and the card: one is always chosen, and a machine without any goes no further than the welcome."""
     assert {field for field, *_ in WRONG} | cannot | {"confirmation"} == set(asdict(Draft()))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hostlib.checks import Finding
 from hostlib.http import Request, Response
 from hostlib.inventory import parse_inventory
 from installer import execute, live, live_session, report
@@ -93,6 +94,7 @@ class Machine:
         self.install_error: Exception | None = None
         self.installed = 0
         self.holds_node = False
+        self.findings: list[Finding] = []
         self.searched: list[Search] = []
         self.posted: list[Endpoint] = []
         self.report = FakeReport()
@@ -134,7 +136,9 @@ class Machine:
         if self.screens_error:
             raise self.screens_error
 
-    def prepare(self, *_: object) -> Prepared:
+    def prepare(self, *arguments: Any) -> Prepared:
+        if self.findings:
+            arguments[-1](FOUR_DISKS, self.findings)
         if self.prepare_error:
             raise self.prepare_error
         return Prepared(self.config, [], "{}", FOUR_DISKS, self.holds_node)

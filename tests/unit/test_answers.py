@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from hostlib.checks import NEVER_ALLOWED
 from hostlib.errors import UserError
 from installer.answers import parse_answers, values
 from installer.answers.tables import known_timezones
@@ -244,3 +245,15 @@ def test_what_is_no_name_of_a_host(name: str) -> None:
 )
 def test_addresses_with_prefix_length(text: str, given: str) -> None:
     assert values.check_cidr(text) == given
+
+
+@pytest.mark.parametrize("name", ["target_4kn_bios", "Target-4kn-BIOS", "target-4kn"])
+def test_an_id_that_is_almost_one(name: str) -> None:
+    with pytest.raises(ValueError, match=r"is no check; did you mean 'target-4kn-bios'"):
+        values.check_allowable(name)
+
+
+@pytest.mark.parametrize("name", sorted(NEVER_ALLOWED))
+def test_checks_that_no_answer_can_allow(name: str) -> None:
+    with pytest.raises(ValueError, match="no installation is possible with it"):
+        values.check_allowable(name)

@@ -25,6 +25,7 @@ MACHINES = {
     "pick-disk-by-size": "four-scsi-bios",
     "report-and-webhook": "one-virtio-uefi",
     "first-boot-hook": "one-virtio-uefi",
+    "allow-check": "one-virtio-uefi",
 }
 WARNINGS = {
     "report-and-webhook": [

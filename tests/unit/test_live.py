@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from hostlib.checks import Finding
 from hostlib.errors import CheckBlocksError, ExitStatus, Problem, StepError, UserError
 from installer import execute, live, live_session
 from installer.config import Endpoint
@@ -213,6 +214,17 @@ def test_a_refusal_is_reported_although_the_answer_is_wrong(
         assert event["machine"]["macs"] == [nic.mac for nic in FOUR_DISKS.nics if nic.physical]
         assert event["fqdn"] == ("node1.example.test" if status == 3 else "")
         assert event["reason"].splitlines()[0] in event["attachments"][0]["text"]
+
+
+def test_who_is_told_of_a_refusal_sees_what_the_checks_found(machine: Machine) -> None:
+    found = Finding(
+        id="memory-minimum", severity="blocking", device="memory", measured="1 GiB", text="too little"
+    )
+    machine.answer, machine.findings = Answer(ANSWER + REPORT, WHERE), [found]
+    machine.prepare_error = CheckBlocksError(found.problem)
+    assert machine.run()[0] == ExitStatus.CHECK_BLOCKS
+    (event,) = machine.report.events
+    assert [(check["id"], check["allowed"]) for check in event["checks"]] == [("memory-minimum", False)]
 
 
 def test_a_machine_that_starts_from_the_network_first_does_not_restart_for_good(machine: Machine) -> None:

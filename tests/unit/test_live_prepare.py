@@ -5,14 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from hostlib.checks import Finding
 from hostlib.errors import CheckBlocksError, UserError
 from hostlib.inventory import Content, Inventory, Lease
+from hostlib.sizes import MIB
 from installer import execute, leases, live_prepare
 from installer.answers import Answers
 from installer.config import FirstBootHook
 from installer.hook import Hook
 from installer.live_prepare import Prepared, needs_lease, prepare, read_answers, wants_reboot
 from installer.plan import plan_install
+from installer.resolve import resolve
 from installer.volumes import Answer
 from tests.unit.installer_fakes import PASSWORD, FakeRunner, config
 from tests.unit.live_fakes import ANSWER, FOUR_DISKS
@@ -29,8 +32,15 @@ filter.ID_NET_NAME = "*"
 )
 
 
+ENS2 = STATIC.replace('"*"', '"ens2"')
+
+
 def quiet(_: str) -> None:
     """Take what is told where a test does not look at it."""
+
+
+def no_note(*_: object) -> None:
+    """Take the findings where a test does not look at them."""
 
 
 def answers(text: str) -> Answers:
@@ -76,7 +86,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Inventory]:
 
 
 def prepared(text: str, runner: FakeRunner | None = None) -> Prepared:
-    return prepare(answers(text), runner or FakeRunner(), quiet, quiet)
+    return prepare(answers(text), runner or FakeRunner(), quiet, quiet, no_note)
 
 
 @pytest.mark.parametrize(("text", "waits"), [(ANSWER, True), (STATIC, False)])
@@ -90,7 +100,7 @@ def test_the_network_is_waited_for_only_where_it_is_needed(
     machine.append(BARE.model_copy(update={"leases": (lease,)}))
     said, warned = list[str](), list[str]()
     monkeypatch.setattr(leases, "has_lease", lambda _: True)
-    ready = prepare(answers(text), FakeRunner(), said.append, warned.append)
+    ready = prepare(answers(text), FakeRunner(), said.append, warned.append, no_note)
     assert said == (["waiting for DHCP, at most 30 s\n"] if waits else [])
     assert warned[-1] == "this disk is slow"
     assert [step.name for step in ready.plan] == [step.name for step in plan_install(config())]
@@ -151,3 +161,26 @@ def test_the_hook_is_read_before_there_is_a_plan(
 )
 def test_who_wants_a_restart_although_the_answer_is_wrong(text: str, expected: bool) -> None:  # noqa: FBT001 - a row of a table
     assert wants_reboot(text) is expected
+
+
+def test_the_findings_are_noted_before_a_check_refuses(
+    machine: list[Inventory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_prepare, "resolve", resolve)
+    machine[0] = BARE.model_copy(update={"memory_bytes": 512 * MIB})
+    noted: list[Finding] = []
+    with pytest.raises(CheckBlocksError, match="memory"):
+        prepare(answers(ENS2), FakeRunner(), quiet, quiet, lambda _, found: noted.extend(found))
+    (found,) = [finding for finding in noted if finding.severity == "blocking"]
+    assert (found.id, found.allowed) == ("memory-minimum", False)
+
+
+def test_what_is_allowed_is_told(machine: list[Inventory], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_prepare, "resolve", resolve)
+    machine[0] = BARE.model_copy(update={"memory_bytes": 512 * MIB})
+    warned = list[str]()
+    noted: list[Finding] = []
+    allowing = ENS2 + '[checks]\nallow = ["memory-minimum"]\n'
+    prepare(answers(allowing), FakeRunner(), quiet, warned.append, lambda _, found: noted.extend(found))
+    assert [text for text in warned if text.startswith("allowed by the answer: memory-minimum: ")]
+    assert [finding.id for finding in noted if finding.allowed] == ["memory-minimum"]

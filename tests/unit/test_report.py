@@ -326,6 +326,12 @@ def test_a_bug_in_the_report_does_not_reach_the_installation(
 SUBJECT = plan_subject("7f1c0a52-0000-4000-8000-000000000001", MACHINE, "node1.example.test")
 
 
+CHECKS = [
+    {"id": "target-removable", "severity": "warning", "device": "/dev/disk/by-id/usb-STICK-0:0",
+     "measured": "bus usb, removable", "allowed": False}
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "event",
     [
@@ -337,9 +343,8 @@ SUBJECT = plan_subject("7f1c0a52-0000-4000-8000-000000000001", MACHINE, "node1.e
     ids=lambda event: event.event,
 )
 def test_bodies_are_those_of_the_documentation(event: Event) -> None:
-    body = plan_body(
-        SUBJECT, event, NOW, ["the firmware did not take a boot entry"] if event.percent != 20 else []
-    )
+    warnings = ["the firmware did not take a boot entry"] if event.percent != 20 else []
+    body = plan_body(SUBJECT, event, NOW, warnings, CHECKS if event.event == "failed" else [])
     if event.event == "started":
         body["warnings"] = []
     if event.event == "failed":

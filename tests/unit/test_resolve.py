@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,10 @@ STATIC = {
 
 
 def answers(
-    network: dict[str, Any] | None = None, disk: dict[str, Any] | None = None, **settings: Any
+    network: dict[str, Any] | None = None,
+    disk: dict[str, Any] | None = None,
+    checks: Sequence[str] = (),
+    **settings: Any,
 ) -> Answers:
     base = {
         "keyboard": "de",
@@ -42,6 +46,7 @@ def answers(
     }
     setup = {"filesystem": "ext4", "disk-list": ["/dev/vda"]} | (disk or {})
     data = {"global": base | settings, "network": network or DHCP, "disk-setup": setup}
+    data["checks"] = {"allow": checks}
     return Answers.model_validate(data)
 
 
@@ -87,6 +92,24 @@ def test_a_check_of_the_machine_blocks_with_status_3() -> None:
     with pytest.raises(CheckBlocksError, match="less than 1 GiB of memory") as caught:
         decide(changed(memory_bytes=512 * MIB))
     assert caught.value.exit_status == 3
+
+
+def test_what_the_answer_allows_does_not_block_and_is_told() -> None:
+    machine = changed(memory_bytes=512 * MIB)
+    config = decide(machine, answers(checks=["memory-minimum", "target-4kn-bios"]))
+    assert config.allowed_checks == ("memory-minimum",)
+    (warning,) = config.warnings
+    assert warning.startswith("allowed by the answer: memory-minimum: memory: ")
+    with pytest.raises(CheckBlocksError, match="memory"):
+        decide(machine, answers(checks=["target-4kn-bios"]))
+
+
+def test_one_allowed_check_does_not_let_another_through() -> None:
+    disk = ONE.disks[0].model_copy(update={"read_only": True})
+    machine = changed(memory_bytes=512 * MIB, disks=(disk,))
+    with pytest.raises(CheckBlocksError) as caught:
+        decide(machine, answers(checks=["memory-minimum"]))
+    assert [problem.where for problem in caught.value.problems] == [disk.stable_path]
 
 
 def test_what_is_wrong_with_the_sizes_is_told_beside_a_check() -> None:

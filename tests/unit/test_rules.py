@@ -21,8 +21,9 @@ MAY_IMPORT = {
 SOURCES = sorted(path for package in MAY_IMPORT for path in (PROJECT / package).rglob("*.py"))
 ALL_SOURCES = [*SOURCES, *sorted((PROJECT / "tests").rglob("*.py"))]
 PURE = ("installer/answers", "installer/resolve", "installer/layout", "installer/plan", "installer/config",
-        "installer/tui/draft", "installer/tui/check", "installer/tui/views", "installer/tui/flow",
-        "hostlib/checks", "hostlib/check_report", "hostlib/netrender", "hostlib/sizes")  # fmt: skip
+        "installer/report_checks", "installer/tui/draft", "installer/tui/check", "installer/tui/views",
+        "installer/tui/flow", "installer/tui/hardware",
+        "hostlib/checks", "hostlib/check_report", "hostlib/controllers", "hostlib/netrender", "hostlib/sizes")  # fmt: skip
 EFFECTS = {"subprocess", "socket", "hostlib.run", "hostlib.files", "hostlib.probe", "shutil", "os"}
 
 

@@ -103,6 +103,7 @@ def test_the_body_is_the_peers() -> None:
         secure_boot=True,
         root_ssh_keys=("ssh-ed25519 AAAA",),
     )
+    assert isinstance(data.pop("checks"), list), "the next test looks into it"
     assert data == {
         "$schema": {"version": "1.2"},
         "debian-version": "13.7",
@@ -130,6 +131,12 @@ def test_the_body_is_the_peers() -> None:
         "web-console": {"url": "https://192.0.2.10:8006/", "cert-fingerprint": "AB:CD"},
         "reboot-mode": "reboot",
     }
+
+
+def test_what_was_allowed_is_marked() -> None:
+    machine = ONE.model_copy(update={"memory_bytes": 2**29})
+    checks = plan(machine, allowed_checks=("memory-minimum",))["checks"]
+    assert [check["id"] for check in checks if check["allowed"]] == ["memory-minimum"]
 
 
 def test_what_is_false_is_left_out() -> None:
