@@ -12,8 +12,7 @@ from hostlib.checks import (
     Finding,
     allow_findings,
     blocking_problems,
-    check_target,
-    run_checks,
+    check_installation,
 )
 from hostlib.errors import CheckBlocksError, Problem, UserError
 from hostlib.inventory import Disk, Inventory
@@ -73,7 +72,7 @@ def check_machine(answers: Answers, inventory: Inventory) -> list[Finding]:
 
 
 def _findings(answers: Answers, inventory: Inventory, disk: Disk | None) -> list[Finding]:
-    findings = run_checks(inventory) + (check_target(inventory, disk) if disk else [])
+    findings = check_installation(inventory, disk)
     return allow_findings(findings, answers.checks.allow if answers.checks else ())
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from hostlib.checks import allow_findings, check_target, run_checks
+from hostlib.checks import allow_findings, check_installation
 from hostlib.http import HttpError, Request, send_patiently
 from hostlib.inventory import Disk, Inventory, Nic
 from hostlib.paths import RUN
@@ -113,7 +113,7 @@ def plan_webhook(
 
 def _checks(config: InstallConfig, inventory: Inventory) -> list[dict[str, Any]]:
     target = next((disk for disk in inventory.disks if disk.stable_path == config.target.path), None)
-    findings = run_checks(inventory) + (check_target(inventory, target) if target else [])
+    findings = check_installation(inventory, target)
     return plan_checks(allow_findings(findings, config.allowed_checks), inventory)
 
 

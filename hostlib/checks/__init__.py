@@ -28,6 +28,7 @@ __all__ = [
     "Severity",
     "allow_findings",
     "blocking_problems",
+    "check_installation",
     "check_target",
     "disks_for",
     "render_findings",
@@ -66,6 +67,16 @@ def run_checks(inventory: Inventory, purpose: Purpose = "system") -> list[Findin
 def check_target(inventory: Inventory, disk: Disk) -> list[Finding]:
     """Check a disk of the machine as the one that will be erased."""
     return [finding for check in TARGET_CHECKS for finding in find(check, "system", inventory, [disk])]
+
+
+def check_installation(inventory: Inventory, target: Disk | None) -> list[Finding]:
+    """Check a machine and the disk that will be erased, where one is chosen; what is wrong with it is told once."""
+    findings = run_checks(inventory)
+    if target is None:
+        return findings
+    rows = {check.id for check in DISK_CHECKS}
+    others = [found for found in findings if found.id not in rows or found.device != target.stable_path]
+    return others + check_target(inventory, target)
 
 
 def blocking_problems(findings: Iterable[Finding]) -> tuple[Problem, ...]:

@@ -99,11 +99,16 @@ def fake_raid(_: Inventory, disk: Disk) -> list[Reading]:
 
 def once(inventory: Inventory, disk: Disk) -> list[Reading]:
     """Two paths to one LUN share WWN, or model, serial and size; LVM refuses such a PV on the node."""
-    twins = [other.name for other in inventory.disks if other.name != disk.name and _twins(disk, other)]
+    twins = [_place(other) for other in inventory.disks if other.name != disk.name and _twins(disk, other)]
     if disk.kind == "multipath-path" and not twins:
-        return [Reading(disk.stable_path, f"{disk.name} is a path of several", good=False)]
-    measured = f"seen as {' and '.join([disk.name, *twins])}" if twins else f"seen once, as {disk.name}"
+        return [Reading(disk.stable_path, f"{_place(disk)} is a path of several", good=False)]
+    measured = f"seen as {' and '.join([_place(disk), *twins])}" if twins else "seen once"
     return [Reading(disk.stable_path, measured, not twins)]
+
+
+def _place(disk: Disk) -> str:
+    """Give where a disk is plugged in: the paths to one disk share all its other names."""
+    return disk.paths[0] if disk.paths else disk.name
 
 
 def _twins(disk: Disk, other: Disk) -> bool:

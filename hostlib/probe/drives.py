@@ -65,8 +65,8 @@ def infer_volumes(controller: Controller, disks: Sequence[Disk]) -> tuple[Contro
     """Say what must be true of the volumes of a controller whose drives are all known, without a vendor's tool.
 
     No volumes: the drives that are not passed through are unconfigured. As many volumes as other drives, each
-    between 90 % and 100 % of the size of a drive of its own: each is a RAID0 over a single drive, as no other level
-    leaves that much. Anything else says nothing, and nor does a drive that is shown but cannot be told from the rest.
+    between 90 % and 100 % of the size of a drive of its own: each is a RAID0 over a single drive, as a level with
+    redundancy does not leave that much. (A RAID0 over all of them, cut into as many slices, looks the same.) Anything else says nothing, and nor does a drive that is shown but cannot be told from the rest.
     """
     volumes = volumes_of(controller, disks)
     shown = [disk for disk in disks if disk.controller == controller.address and disk not in volumes]

@@ -28,6 +28,10 @@ _SCAN: Final = ("smartctl", "--json=c", "--scan")
 # The exit status is a bit mask: a failing drive is no failing command.
 _ANY_STATUS: Final = range(256)
 
+# The driver's pass-through command has 8 bits for the number of the drive (megaraid_sas.h, megasas_pthru_frame): a
+# larger one would ask another drive.
+_LARGEST_MEGARAID: Final = 255
+
 # A sub-second command most often; what is left of the time is for the drives.
 _SCAN_PART: Final = 0.3
 # A command must end before the time of all is over, so that its failure has a name.
@@ -71,7 +75,9 @@ def read_health(
     behind = {**listed, **_numbered(controllers, hosts, disks)}
     asks = {disk.stable_path: _ask_disk(runner, disk, left) for disk in disks if _may_have(disk, controllers)}
     asks |= {
-        _label(key): partial(_ask, runner, path, key[1], left, wear=True) for key, path in behind.items()
+        _label(key): partial(_ask, runner, path, key[1], left, wear=True)
+        for key, path in behind.items()
+        if _can_be_asked(key)
     }
     answers = {key: answer for key, answer in gather("SMART of", asks, left).items() if answer}
     return _apply(controllers, _with_answers(disks, answers), behind, listed, answers)
@@ -79,6 +85,11 @@ def read_health(
 
 # Address of the controller and smartctl's type of the drive.
 Key = tuple[str, str]
+
+
+def _can_be_asked(key: Key) -> bool:
+    found = re.search(r"megaraid,(\d+)", key[1])
+    return found is None or int(found[1]) <= _LARGEST_MEGARAID
 
 
 def _label(key: Key) -> str:

@@ -78,7 +78,9 @@ def _rotational(tree: object) -> bool | None:
     if text(tree, "device", "protocol") == "NVMe":
         return False
     rate = number(tree, "rotation_rate")
-    return None if rate is None else rate > 0
+    # Of a SCSI drive 0 stands for solid-state and for a rate that the drive does not tell (scsiprint.cpp).
+    unknown = rate is None or (rate == 0 and text(tree, "device", "protocol") == "SCSI")
+    return None if unknown else rate != 0
 
 
 def _health(tree: object, source: str) -> Health:
@@ -90,7 +92,7 @@ def _health(tree: object, source: str) -> Health:
         passed=flag(tree, "smart_status", "passed"),
         failing=(*attributes.failing, *_failing(tree)),
         wear_percent=_wear(tree, attributes),
-        spare_percent=number(nvme, "available_spare"),
+        spare_percent=_spare(nvme),
         reallocated_sectors=_first(attributes.raw(5, "realloc"), number(tree, "scsi_grown_defect_list")),
         pending_sectors=_first(
             # Crucial's Bogus_Current_Pend_Sect does not match, as it should not.
@@ -154,6 +156,12 @@ def _wear(tree: object, attributes: _Attributes) -> int | None:
     known_drive = flag(tree, "in_smartctl_database") and number(tree, "rotation_rate") == 0
     left = attributes.life_left() if told is None and known_drive else None
     return told if left is None else 100 - left
+
+
+def _spare(nvme: object) -> int | None:
+    """Give the spare blocks that are left. A device that counts none, such as an emulated one, has no threshold either."""
+    spare = number(nvme, "available_spare")
+    return None if spare == 0 and number(nvme, "available_spare_threshold") == 0 else spare
 
 
 def _statistics_wear(tree: object) -> int | None:

@@ -102,6 +102,7 @@ MACHINES: Final[dict[str, Machine]] = {
             ("udevadm", "settle"),
             ("vgcreate", "--yes", "pve", "{PVE}-part1"),
             ("lvcreate", "--yes", "--name", "root", "--size", "100M", "pve"),
+            ("vgchange", "--activate", "n", "pve"),
             # Another VG of the same name, as it comes with a disk of another machine.
             ("vgcreate", "--yes", "--devices", "{OTHER}", "pve", "{OTHER}"),
             ("udevadm", "settle"),

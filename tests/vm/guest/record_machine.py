@@ -13,6 +13,7 @@ from tests.vm.guest.commands import read_output, run
 from tests.vm.guest.port import send
 
 LIBRARY: Final = "/usr/lib/slipway"
+RELEASE: Final = "/usr/lib/slipway/release.json"
 LARGEST_BYTES: Final = 4096
 STORAGE: Final = "0x01"
 """Class of PCI devices; a disk may hang on others too (USB)."""
@@ -30,13 +31,14 @@ FILES: Final = (
     "/proc/self/mountinfo",
     "/run/systemd/resolve/resolv.conf",
     "/etc/resolv.conf",
-    "/usr/lib/slipway/release.json",
 )
 FOLDERS: Final = ("/sys/class/dmi/id", "/sys/class/rtc/rtc0", "/run/systemd/netif/leases")
 BINARIES: Final = ("/sys/firmware/dmi/tables/DMI",)
 CLASSES: Final = ("scsi_host", "nvme", "raid_devices", "tpm", "net")
+RTC: Final = Path("/sys/class/rtc/rtc0/since_epoch")
 PROGRAMS: Final = ("smartctl", "storcli64", "perccli64", "ssacli")
 PARTS: Final = ("queue", "device", "md")
+QUEUE: Final = ("logical_block_size", "physical_block_size", "rotational", "write_cache")
 """Folders of a device that belong to it."""
 
 
@@ -86,7 +88,7 @@ class _Recording:
 
     def __init__(self) -> None:
         self.result: dict[str, Any] = {"devices": {}, "files": {}, "links": {}, "folders": [], "binaries": {}}
-        self.inventory: object = None
+        self.inventory: Any = None
 
     def read(self) -> None:
         """Read everything."""
@@ -98,6 +100,9 @@ class _Recording:
         self._devices(probe.THIS_MACHINE)
         for path in map(Path, FILES):
             self._file(path)
+        # The list of packages is most of it, and nothing that a probe reads.
+        release = json.loads(Path(RELEASE).read_text(encoding="utf-8"))
+        self.result["files"][RELEASE] = json.dumps({**release, "packages": {}})
         for folder in map(Path, FOLDERS):
             self._folder(folder.resolve())
             self._link(folder)
@@ -138,7 +143,10 @@ class _Recording:
 
     def _netlink(self, source: Any) -> None:
         netlink = source.netlink()
-        self.result["now"] = source.now()
+        # The clocks go on between one reading and the next.
+        clock = self.inventory["clock"]
+        self.result["now"] = clock["system_seconds"]
+        self.result["files"][str(RTC.resolve())] = str(clock["hardware_seconds"])
         found = {name: source.which(name) for name in PROGRAMS}
         self.result["programs"] = {name: path for name, path in found.items() if path}
         self.result["synchronised"] = source.synchronised()
@@ -170,6 +178,8 @@ class _Recording:
         for path in sorted(folder.iterdir()):
             if path.name in {"driver", "subsystem", "device", "physfn"} and path.is_symlink():
                 self._link(path)
+            elif folder.name == "queue" and path.name not in QUEUE:
+                continue
             elif path.is_file() and not NOT_READ.fullmatch(path.name):
                 self._file(path)
 
