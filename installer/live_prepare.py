@@ -74,11 +74,12 @@ def prepare(answers: Answers, runner: Runner, say: Say, warn: Say, note: Note) -
     apply_resolver(inventory)
     findings = check_machine(answers, inventory)
     note(inventory, findings)
-    config = resolve(answers, inventory)
-    target = next(disk for disk in inventory.disks if disk.stable_path == config.target.path)
+    # Before anything is refused: a controller that hides drives may be why the answer's disk is not there.
     for finding in findings:
         if finding.severity == "warning":
             warn(str(finding.problem))
+    config = resolve(answers, inventory)
+    target = next(disk for disk in inventory.disks if disk.stable_path == config.target.path)
     for warning in config.warnings:
         warn(warning)
     hook = None

@@ -7,7 +7,7 @@ import pytest
 
 from hostlib.checks import Finding
 from hostlib.errors import CheckBlocksError, UserError
-from hostlib.inventory import Content, Inventory, Lease
+from hostlib.inventory import Content, Controller, Inventory, Lease
 from hostlib.sizes import MIB
 from installer import execute, leases, live_prepare
 from installer.answers import Answers
@@ -184,3 +184,15 @@ def test_what_is_allowed_is_told(machine: list[Inventory], monkeypatch: pytest.M
     prepare(answers(allowing), FakeRunner(), quiet, warned.append, lambda _, found: noted.extend(found))
     assert [text for text in warned if text.startswith("allowed by the answer: memory-minimum: ")]
     assert [finding.id for finding in noted if finding.allowed] == ["memory-minimum"]
+
+
+def test_warnings_are_told_where_the_installation_is_refused_too(
+    machine: list[Inventory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_prepare, "resolve", resolve)
+    hiding = Controller(address="0000:00:17.0", kind="vmd", driver="vmd", hidden_disks=2)
+    machine[0] = BARE.model_copy(update={"disks": (), "controllers": (hiding,)})
+    warned = list[str]()
+    with pytest.raises(UserError, match="no disk"):
+        prepare(answers(ENS2), FakeRunner(), quiet, warned.append, no_note)
+    assert "hides NVMe drives" in "".join(warned), "it may be why"
