@@ -57,8 +57,9 @@ def check_agreed(agreed: Agreement, config: InstallConfig, machine: Inventory) -
 def _facts(config: InstallConfig, disk: Disk | None) -> dict[str, object]:
     """Give all that matters by its place. The names of new VGs follow from the old ones' UUIDs: nothing is random."""
     found = {"target.contents": tuple(map(_content, disk.contents)), "target.wwn": disk.wwn} if disk else {}
-    # The warnings tell of the same facts, some with values that differ each time they are measured.
-    return found | _flat(config.model_dump(exclude={"warnings"}))
+    # The warnings tell of the same facts, some with values that differ each time they are measured. What of the
+    # checks that the draft allows has found something depends on a drive that may answer only sometimes.
+    return found | _flat(config.model_dump(exclude={"warnings", "allowed_checks"}))
 
 
 def _content(content: Content) -> str:
