@@ -58,6 +58,8 @@ class BaseController:
         self._inventory: Inventory | None = None
         self._disk_changes = 0
         self._reading = True
+        """From the start: the first reading is about to begin."""
+        self._learning = False
         self._trouble = ""
         self._made: dict[str, tuple[tuple[object, ...], Any]] = {}
         self._jobs = Jobs(self._changed, spawn)
@@ -107,8 +109,7 @@ class BaseController:
             elif field == "nic" and self._inventory:
                 self._propose(views.propose(self._inventory, str(value)))
             elif field == "disk":
-                allow = views.keep_allowed(self._draft.allow, self._inventory)
-                self._put({"confirmation": "", "allow": allow})
+                self._forget_disk(self._inventory)
         self._changed()
 
     def _propose(self, values: dict[str, str], keep: Collection[str] = ()) -> None:
@@ -160,7 +161,11 @@ class BaseController:
 
     def rescan(self) -> None:
         """Begin to read the machine; what is known of it stays until then."""
-        self._reading = True
+        with self._lock:
+            # A reading asks each disk and takes seconds: a key that is held down must not begin many.
+            if self._learning:
+                return
+            self._learning = self._reading = True
         self._changed()
         self._spawn(self._learn)
 
@@ -175,7 +180,7 @@ class BaseController:
             LOG.exception("the machine cannot be read")
             self._trouble = render_bug(error)
         finally:
-            self._reading = False
+            self._learning = self._reading = False
             self._changed()
 
     def _know(self, inventory: Inventory) -> None:
@@ -202,9 +207,14 @@ class BaseController:
         path = self._draft.disk
         before = views.disk_at(self._inventory, path) if self._inventory else None
         disk = views.disk_at(inventory, path)
-        if disk != before:
+        if views.what_it_is(disk) != views.what_it_is(before):
             self._disk_changes += 1
-            self._put({"confirmation": "", "disk": disk.stable_path if disk else path})
+            self._put({"disk": disk.stable_path if disk else path})
+            self._forget_disk(inventory)
+
+    def _forget_disk(self, inventory: Inventory | None) -> None:
+        """Take back what was typed and allowed for the disk that was chosen so far."""
+        self._put({"confirmation": "", "allow": views.keep_allowed(self._draft.allow, inventory)})
 
     def machine(self) -> Machine | None:
         """Give the machine; None while it is being read."""

@@ -63,6 +63,13 @@ def disk_at(machine: Inventory, path: str) -> inventory.Disk | None:
     return next((disk for disk in machine.disks if path == disk.path or name in disk.ids), None)
 
 
+def what_it_is(disk: inventory.Disk | None) -> inventory.Disk | None:
+    """Give a disk without how it is: a temperature, or a tool that did not answer in time, makes it no other disk."""
+    return disk and disk.model_copy(
+        update={"health": None, "raid": None, "kind": "physical", "kind_source": ""}
+    )
+
+
 def view_disks(machine: Inventory) -> tuple[Disk, ...]:
     """Give all disks, those that can be installed on first."""
     disks = [_disk(machine, disk) for disk in machine.disks]

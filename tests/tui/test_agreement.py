@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hostlib.errors import CheckBlocksError, CommandError
-from hostlib.inventory import Content, Disk, Inventory
+from hostlib.inventory import Content, Disk, Health, Inventory
 from installer.live_prepare import Prepared
 from installer.tui import live_controller
 from installer.tui.agreement import check_agreed, make_agreement
@@ -145,6 +145,71 @@ def test_what_was_typed_does_not_outlive_its_disk(live: Live, monkeypatch: pytes
     live.work()
     assert live.draft.confirmation == ""
     assert live.start() == ("the disk is not empty; type the last 4 characters of its name to erase it")
+
+
+def test_a_disk_that_gets_warmer_is_the_same_disk(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = (Content(device="sdb", type="ext4"),)
+    warm = Health(source="smartctl", passed=True, temperature_celsius=40)
+    live._inventory = with_disks(plain(contents=held, health=warm))
+    live.set("disk", "/dev/sdb")
+    live.set("confirmation", "/sdb")
+    shown = live.intent()
+    for health in (warm.model_copy(update={"temperature_celsius": 41}), None):
+        turn_into(monkeypatch, with_disks(plain(contents=held, health=health)))
+        live.rescan()
+        live.work()
+        assert (live.draft.confirmation, live.intent()) == ("/sdb", shown)
+
+
+def test_what_was_allowed_does_not_outlive_its_disk(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = Health(source="smartctl", passed=False)
+    live._inventory = with_disks(plain(health=failing))
+    live.set("disk", "/dev/sdb")
+    live.set("allow", "target-failing")
+    turn_into(monkeypatch, with_disks(plain(health=failing)))
+    live.rescan()
+    live.work()
+    assert live.draft.allow == "target-failing", "it is the same disk"
+    turn_into(monkeypatch, with_disks(plain(health=failing, serial="OTHER")))
+    live.rescan()
+    live.work()
+    assert live.draft.allow == ""
+    assert "is failing" in live.problems(["disk"])["disk"]
+
+
+def test_a_failing_disk_that_answers_only_sometimes_is_installed_on_where_that_is_allowed(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = first(health=Health(source="smartctl", passed=False))
+    live._inventory = with_disks(failing, *REST)
+    live.set("allow", "target-failing")
+    assert live.start() == ""
+    turn_into(monkeypatch, with_disks(first(), *REST))
+    live.work()
+    assert live.state is State.DONE
+
+
+def test_a_disk_that_breaks_after_the_summary_is_not_installed_on_unasked(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn_into(monkeypatch, with_disks(first(health=Health(source="smartctl", passed=False)), *REST))
+    assert live.start() == ""
+    live.work()
+    assert live.state is State.FAILED
+    assert "says that it is failing" in live.outcome().reason
+    live.retry()
+    live.work()
+    assert live.intent() is None
+    assert "is failing" in live.open_problems()[0]
+
+
+def test_one_reading_at_a_time(live: Live) -> None:
+    for _ in range(30):
+        live.rescan()
+    assert len(live.waiting) == 1, "a key that is held down"
+    live.work()
+    live.rescan()
+    assert len(live.waiting) == 1
 
 
 @pytest.mark.parametrize("change", [{"model": "OTHER", "size_bytes": 2**42}, {"udev": {"ID_PATH": "other"}}])
