@@ -146,3 +146,15 @@ def test_many_findings_of_a_disk_leave_the_keys_usable(many: Console, update: bo
     seen = " ".join(many.keys("down").words for _ in range(400))
     assert [number for number in range(30) if f"is not well, number {number} " not in seen] == []
     assert "end." in seen
+
+
+def test_all_that_a_yes_allows_is_in_sight_and_a_held_key_is_no_yes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def of_disk(_: Inventory, disk: Disk) -> list[checks.Finding]:
+        return [finding(number, disk.stable_path, "blocking") for number in range(5)]
+
+    monkeypatch.setattr(checks, "check_target", of_disk)
+    console = start(machine("nvme-server")).keys(TO_DISK + "enter")
+    assert [number for number in range(5) if f"check-{number}" not in console.text] == []
+    for key in ("enter", "space"):
+        console.keys(f"{key} " * 30)
+        assert (console.controller.draft.disk, console.controller.draft.allow) == ("", "")

@@ -27,6 +27,7 @@ def allow_dialog(
     lines = [
         f"{MARKS[finding.severity]}: {finding.device}: {finding.text}; {finding.todo}" for finding in stopping
     ]
-    text = "\n".join([*lines, "", f"Go on all the same, and have the answer file allow {', '.join(checks)}?"])
+    # First, so that all that is allowed is in sight, however long the advice is.
+    text = "\n".join([f"Go on all the same, and have the answer file allow {', '.join(checks)}?", "", *lines])
     buttons = Button("Cancel", host.close), Button("I know: allow it", allow)
     return text_dialog(host, "This stops an installation", text, *buttons)
