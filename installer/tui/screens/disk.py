@@ -147,6 +147,8 @@ def cut_lines(lines: Sequence[Line], columns: int) -> Markup:
     rows: list[Line] = []
     cut = False
     for style, text in lines:
+        if len(rows) > DETAIL_ROWS:
+            break
         wrapped = textwrap.wrap(text, max(columns, 1), break_on_hyphens=False)
         cut = cut or len(wrapped) > LINE_ROWS
         rows += [(style, row) for row in wrapped[:LINE_ROWS]]
