@@ -32,18 +32,22 @@ class Lines(urwid.ListBox):
     def keypress(self, size: Size, key: str) -> str | None:
         """Take the arrows, and the Page keys in our own way: urwid's fail after some changes of size."""
         inner = self._inner(size)
-        steps = {
-            "page up": 1 - inner[1],
-            "page down": inner[1] - 1,
-            "home": -len(self.body),
-            "end": len(self.body),
-        }
-        if key in steps and len(self.body):
-            place = self.focus_position + steps[key]
-            self.set_focus(min(max(place, 0), len(self.body) - 1))
+        if key in {"home", "end"} and len(self.body):
+            self.set_focus(0 if key == "home" else len(self.body) - 1)
+            return None
+        if key in {"page up", "page down"} and len(self.body):
+            self._turn(inner, down=key == "page down")
             return None
         rest: str | None = super().keypress(inner, key)
         return rest
+
+    def _turn(self, inner: Size, *, down: bool) -> None:
+        """Go to the last widget in sight, which may be cut off there, and show what follows it."""
+        _, above, below = self.calculate_visible(inner, focus=True)
+        fill = (below if down else above)[1]
+        place = fill[-1][1] if fill else self.focus_position + (1 if down else -1)
+        self.set_focus(min(max(place, 0), len(self.body) - 1))
+        self.set_focus_valign("top" if down else "bottom")
 
     def _inner(self, size: Size) -> Size:
         """Give the size without the line that tells that there is more."""

@@ -143,7 +143,9 @@ def test_many_findings_of_a_disk_leave_the_keys_usable(many: Console, update: bo
     assert many.focus == "[ Details ]"
     many.keys("enter")
     check_screens(many, "findings-details", update=update)
-    seen = " ".join(many.keys("down").words for _ in range(400))
+    seen = " ".join([many.words, *(many.keys("page-down").words for _ in range(40))])
+    assert [number for number in range(30) if f"is not well, number {number} " not in seen] == []
+    seen = " ".join([many.words, *(many.keys("page-up").words for _ in range(40))])
     assert [number for number in range(30) if f"is not well, number {number} " not in seen] == []
     assert "end." in seen
 
