@@ -15,6 +15,9 @@ HEADER: Final = """\
 # Made by the interactive installer. It installs the same node on the same machine; for others change
 # fqdn, cidr, the disk and the network card (see docs/answer-file.md).
 """
+WHAT_IS_ALLOWED: Final = """\
+# [checks] was allowed for the hardware of this machine; take it out for others.
+"""
 HOW_TO_ADD: Final = """\
 # The password is not kept. Add its hash to [global], made by `mkpasswd` or `openssl passwd -6`:
 #   root-password-hashed = "$6$..."
@@ -146,7 +149,9 @@ def render_answer(draft: Draft, *, password_hash: str) -> str:
     tables["global"].pop("root-password", None)
     if password_hash:
         tables["global"]["root-password-hashed"] = password_hash
-    return f"{HEADER}{'' if password_hash else HOW_TO_ADD}\n{render_tables(tables)}"
+    notes = [WHAT_IS_ALLOWED] if draft.allow else []
+    notes += [] if password_hash else [HOW_TO_ADD]
+    return f"{HEADER}{''.join(notes)}\n{render_tables(tables)}"
 
 
 def render_tables(tables: Mapping[str, Mapping[str, Any]]) -> str:

@@ -81,13 +81,15 @@ def test_summary_and_saved_file_have_it() -> None:
     draft = replace(DRAFT, allow=ALLOWED)
     assert "disk" in problems_of(DRAFT, ODD)
     assert problems_of(draft, ODD) == {}
-    answers, _ = parse_answers(render_answer(draft, password_hash=HASH), "saved")
+    saved = render_answer(draft, password_hash=HASH)
+    assert "take it out for others" in saved
+    answers, _ = parse_answers(saved, "saved")
     assert answers.checks is not None
     assert answers.checks.allow == (ALLOWED,)
     assert resolve(answers, ODD).allowed_checks == (ALLOWED,)
     intent = make_agreement(draft, ODD).intent
     assert [text for text in intent.also if text.startswith(f"allowed by the answer: {ALLOWED}: ")]
-    assert "[checks]" not in render_answer(GOOD, password_hash=HASH)
+    assert "checks" not in render_answer(GOOD, password_hash=HASH)
 
 
 def test_a_value_that_is_measured_anew_is_no_reason_to_stop() -> None:
