@@ -8,7 +8,7 @@ import pytest
 
 from hostlib.inventory import parse_inventory
 from installer import cli
-from tests.tui.harness import TO_SUMMARY, Console, Demo, machine
+from tests.tui.harness import TO_DISK, TO_SUMMARY, Console, Demo, machine
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples/machines").glob("*.json"))
 
@@ -24,6 +24,16 @@ def test_a_node_can_be_installed_on_every_example(path: Path) -> None:
     console = Console(demo).work().keys(TO_SUMMARY + "enter tab enter").work()
     assert console.state == "done"
     assert any("would run unsquashfs" in line for line in demo.log())
+
+
+def test_the_usual_machine_shows_what_is_known_of_its_disks() -> None:
+    demo = Demo(parse_inventory(cli.DEMO_MACHINE.read_text()))
+    demo.rescan()
+    console = Console(demo).work().keys(TO_DISK)
+    told = [console.words, *(console.keys("down").words for _ in range(2))]
+    assert "Health: good by its own word, 3 % worn, 34 C" in told[0]
+    assert "RAID volume, RAID1 of 2 drives, degraded, write-back cache on" in told[1]
+    assert "STOP: it says that it is failing" in told[2]
 
 
 def test_a_step_that_is_unknown_is_told() -> None:
