@@ -74,6 +74,8 @@ MIXED: Final = Machine(
     says_uefi=True,
 )
 _MDADM: Final = ("mdadm", "--create", "--run", "--homehost=any")
+_LOOK_AGAIN: Final = ("udevadm", "trigger", "--settle", "--subsystem-match=block")
+"""udev looks at a disk when it is closed, and a member of an array stays open."""
 MACHINES: Final[dict[str, Machine]] = {
     "megaraid": Machine((_disk(Bus.MEGARAID, "MR0"), _disk(Bus.MEGARAID, "MR1"))),
     "megaraid-jbod": Machine((_disk(Bus.MEGARAID_JBOD, "JBOD0"), _disk(Bus.MEGARAID_JBOD, "JBOD1"))),
@@ -105,14 +107,14 @@ MACHINES: Final[dict[str, Machine]] = {
             ("vgchange", "--activate", "n", "pve"),
             # Another VG of the same name, as it comes with a disk of another machine.
             ("vgcreate", "--yes", "--devices", "{OTHER}", "pve", "{OTHER}"),
-            ("udevadm", "settle"),
+            _LOOK_AGAIN,
         ),
     ),
     "ddf": Machine(
         (_disk(Bus.SCSI, "DDF0"), _disk(Bus.SCSI, "DDF1")),
         prepare=(
             (*_MDADM, "/dev/md/ddf", "--metadata=ddf", "--raid-devices=2", "{DDF0}", "{DDF1}"),
-            ("udevadm", "settle"),
+            _LOOK_AGAIN,
         ),
     ),
     "mixed": MIXED,
