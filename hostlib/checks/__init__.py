@@ -58,10 +58,18 @@ def disks_for(inventory: Inventory, purpose: Purpose) -> tuple[Disk, ...]:
 
 
 def run_checks(inventory: Inventory, purpose: Purpose = "system") -> list[Finding]:
-    """Check machine, controllers and disks for a purpose: what is wrong one by one, what is well a line a check."""
-    disks = disks_for(inventory, purpose)
+    """Check machine, controllers and disks for a purpose: what is wrong one by one, what is well a line a check.
+
+    A node that stores data lives on its system disk too: what is made for `system`, such as health, is about all
+    disks for every purpose.
+    """
+    every, data = disks_for(inventory, "system"), disks_for(inventory, purpose)
     checks = (*MACHINE_CHECKS, *CONTROLLER_CHECKS, *DISK_CHECKS)
-    return [finding for check in checks for finding in find(check, purpose, inventory, disks)]
+    return [
+        finding
+        for check in checks
+        for finding in find(check, purpose, inventory, data if check.severities.system == "ok" else every)
+    ]
 
 
 def check_target(inventory: Inventory, disk: Disk) -> list[Finding]:

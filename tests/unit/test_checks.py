@@ -13,7 +13,7 @@ from hostlib.checks import (
     run_checks,
 )
 from hostlib.checks.machine import MACHINE_CHECKS
-from hostlib.inventory import Content, Cpu, Disk, Firmware, Inventory, parse_inventory
+from hostlib.inventory import Content, Cpu, Disk, Firmware, Health, Inventory, parse_inventory
 from hostlib.sizes import GIB, MIB
 
 MACHINES = Path(__file__).parents[1] / "machines"
@@ -191,3 +191,9 @@ def test_what_is_allowed_stops_nothing_and_what_makes_an_installation_impossible
 def test_what_is_well_on_many_disks_is_one_finding() -> None:
     found = [finding for finding in run_checks(FOUR, "ceph") if finding.id == "data-in-use"]
     assert [(finding.device, finding.severity) for finding in found] == [("each of 4 disks", "ok")]
+
+
+def test_a_node_that_stores_data_is_told_of_its_system_disk_too() -> None:
+    system = BLANK.model_copy(update={"contents": (BOOT,), "health": Health(source="smartctl", passed=False)})
+    node = changed(disks=(system, *FOUR.disks))
+    assert ("disk-failing", "blocking") in troubles(run_checks(node, "ceph"))
