@@ -26,7 +26,7 @@ from hostlib.checks.model import (
     Severities,
     each_disk,
 )
-from hostlib.inventory import Disk, Health, Inventory, Raid
+from hostlib.inventory import Content, Disk, Health, Inventory, Raid
 from hostlib.sizes import GIB, render_size
 
 _MINIMUM_DATA_BYTES: Final = 5 * GIB
@@ -140,12 +140,26 @@ def fixed(_: Inventory, disk: Disk) -> list[Reading]:
 def _unused(_: Inventory, disk: Disk) -> list[Reading]:
     uses = [f"{c.device} on {', '.join(c.mountpoints)}" for c in disk.contents if c.mountpoints]
     uses += [f"{c.device} in array {c.md_name}" for c in disk.contents if c.md_name]
-    return [Reading(disk.stable_path, "; ".join(uses) or "not in use", not uses)]
+    return [Reading(disk.stable_path, "; ".join(uses) or "no use is known", not uses)]
 
 
-def _blank(_: Inventory, disk: Disk) -> list[Reading]:
+def runs_from_disk(inventory: Inventory) -> bool:
+    """Say whether this is a node; the root of the live system is in memory."""
+    return any("/" in content.mountpoints for disk in inventory.disks for content in disk.contents)
+
+
+def _stores_data(content: Content) -> bool:
+    """Say whether it is of Ceph (ceph-volume calls its VGs `ceph-UUID`) or ZFS, which mount no disk."""
+    return content.type in {"ceph_bluestore", "zfs_member"} or content.vg.startswith("ceph-")
+
+
+def _blank(inventory: Inventory, disk: Disk) -> list[Reading]:
+    """Read what is on a disk. On a node, an OSD or pool is at work, and must not be told to be cleared."""
+    if disk.kind in {"bmc-virtual", "fake-raid-member"}:
+        return []
     held = ", ".join(f"{c.device}: {c.type}{f' of VG {c.vg}' if c.vg else ''}" for c in disk.contents)
-    return [Reading(disk.stable_path, held or "empty", not held)]
+    at_work = runs_from_disk(inventory) and any(map(_stores_data, disk.contents))
+    return [Reading(disk.stable_path, held or "empty", at_work or not held)]
 
 
 def _large(_: Inventory, disk: Disk) -> list[Reading]:
@@ -291,7 +305,8 @@ DISK_CHECKS: Final = (
         WARN_ALWAYS,
         "have a name each",
         "is the name of more than one volume group: LVM commands by that name fail or meet the wrong one",
-        "rename one by its UUID (`vgrename UUID NEWNAME`), or erase the disk that is not needed (`wipefs -a`)",
+        "unplug the disk that is not needed, or rename its VG by UUID (`vgs -o +vg_uuid`, `vgrename UUID NEWNAME`), "
+        "not the one that a system starts from: it would not start any more",
         _vgs,
     ),
     Check(
@@ -300,8 +315,9 @@ DISK_CHECKS: Final = (
         BLOCK_DATA,
         "belongs to no firmware RAID",
         "belongs to an array of the firmware (fake RAID): firmware or mdadm may write to it",
-        "delete the array in the firmware's RAID menu (Intel: Ctrl-I), set the SATA mode to AHCI, and clear what is "
-        "left with `wipefs -a`",
+        "save what is on it, delete the array in the firmware's RAID menu (Intel: Ctrl-I) and set the SATA mode to "
+        "AHCI (a system that is installed in that mode may not start then); a signature that is left over goes by "
+        "`wipefs -a`",
         each_disk(fake_raid),
     ),
     Check(
@@ -335,18 +351,20 @@ DISK_CHECKS: Final = (
         "data-in-use",
         "disk",
         BLOCK_DATA,
-        "is not in use",
+        "is neither mounted nor in an array",
         "is in use",
-        "unmount it (umount, swapoff, `mdadm --stop`), or leave it out when data disks are chosen",
+        "leave it out when data disks are chosen, or free it if nobody needs it (umount, swapoff, `mdadm --stop`)",
         each_disk(_unused),
     ),
     Check(
         "data-not-empty",
         "disk",
         WARN_DATA,
-        "is empty",
-        "is not empty: what is on it will be lost, and Ceph takes only empty disks",
-        "save what is needed, then clear the disk with `wipefs -a`, or `ceph-volume lvm zap --destroy`",
+        "is empty, or an OSD or pool of this node",
+        "is not empty: Ceph takes only empty disks, and ZFS overwrites what is there",
+        "leave it alone if a guest, an OSD, a pool or another machine may need it, OSDs and pools of a node that is "
+        "installed anew too; else erase it with the tools of what is on it, or by `wipefs` for all its partitions and "
+        "then itself",
         each_disk(_blank),
     ),
     Check(

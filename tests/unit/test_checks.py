@@ -197,3 +197,24 @@ def test_a_node_that_stores_data_is_told_of_its_system_disk_too() -> None:
     system = BLANK.model_copy(update={"contents": (BOOT,), "health": Health(source="smartctl", passed=False)})
     node = changed(disks=(system, *FOUR.disks))
     assert ("disk-failing", "blocking") in troubles(run_checks(node, "ceph"))
+
+
+OSD = Content(device="sda", type="LVM2_member", vg="ceph-2b9a", vg_uuid="u")
+
+
+@pytest.mark.parametrize(
+    ("held", "node", "told"),
+    [
+        (OSD, True, False),
+        (Content(device="sda", type="ceph_bluestore"), True, False),
+        (Content(device="sda", type="zfs_member"), True, False),
+        (Content(device="sda", type="LVM2_member", vg="guests", vg_uuid="u"), True, True),
+        # Of a node that was here before: the live system knows nobody who uses it.
+        (OSD, False, True),
+    ],
+)
+def test_a_node_is_not_told_to_erase_its_own_osds(held: Content, node: bool, told: bool) -> None:  # noqa: FBT001 - a row
+    system = BLANK.model_copy(update={"contents": (BOOT,) if node else ()})
+    data = FOUR.disks[0].model_copy(update={"contents": (held,)})
+    found = troubles(run_checks(changed(disks=(system, data)), "ceph"))
+    assert (("data-not-empty", "warning") in found) == told
