@@ -224,7 +224,8 @@ DISK_CHECKS: Final = (
         "is a RAID0 volume of one drive: the accepted fallback where a controller cannot pass drives through; lost are "
         "SMART by the usual ways, hot-swap (a new drive needs a new volume) and the safety of flushed writes if the "
         "controller's cache is not protected",
-        "better pass the drive through (this erases it); else set the volume to write-through",
+        "while it is still empty, better pass the drive through (this erases it); else leave it and set the volume to "
+        "write-through",
         each_disk(_volume_is("single")),
     ),
     Check(
@@ -233,7 +234,8 @@ DISK_CHECKS: Final = (
         BLOCK_DATA,
         "is no RAID volume",
         "is a RAID volume over several drives: Ceph and ZFS need each drive by itself, to find and repair its errors",
-        "delete the volume (this erases its drives) and pass the drives through, or make one RAID0 per drive",
+        "leave it if the system is or shall be on it, and allow this check; else save what is on it, delete the "
+        "volume (this erases its drives) and pass the drives through, or make one RAID0 per drive",
         each_disk(_volume_is("several")),
     ),
     Check(
@@ -242,7 +244,8 @@ DISK_CHECKS: Final = (
         BLOCK_DATA,
         "",
         "is a volume of a RAID controller, and nobody tells of how many drives",
-        "make sure that it is a RAID0 of one drive, then allow this check; else pass the drives through",
+        "look it up in the controller's setup: if it is a RAID0 of one drive, or the system is or shall be on it, "
+        "leave it and allow this check; else save what is on it and pass the drives through (this erases them)",
         each_disk(_volume_is("unknown")),
     ),
     Check(
