@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from hostlib.checks.advice import advise_passthrough, controller_of
@@ -11,10 +11,11 @@ from hostlib.checks.drives import (
     awake,
     healths_of,
     member_count,
-    own_drives,
+    rotates,
     told_errors,
     told_failing,
     told_worn,
+    volume_kind,
 )
 from hostlib.checks.model import (
     BLOCK_DATA,
@@ -41,14 +42,6 @@ def _volume(inventory: Inventory, disk: Disk) -> str:
     over = "of an unknown number of drives" if members is None else f"drives: {members}"
     by = f", by {raid.source}" if raid.source else ""
     return f"{disk.model or 'virtual disk'}, {raid.level or 'unknown level'}, {over}{by}"
-
-
-def volume_kind(inventory: Inventory, disk: Disk) -> str:
-    """Give what a virtual disk is to Ceph and ZFS: `single` (one drive, at most as a RAID0), `several` or `unknown`."""
-    level, members = (disk.raid or Raid()).level, member_count(inventory, disk)
-    if level not in {"", "RAID0"} or (members or 0) > 1:
-        return "several"
-    return "single" if members == 1 else "unknown"
 
 
 def _volume_is(kind: str) -> ReadDisk:
@@ -84,7 +77,11 @@ def health(told: Callable[[Health], str]) -> ReadDisk:
         if not healths:
             return []
         wrong = [f"{told(one)}; by {one.source}" for one in healths if told(one)]
-        return [Reading(disk.stable_path, "; ".join(wrong) or "no complaint", not wrong)]
+        # Without a lasting name, as with several paths to it, only the serial number leads to the drive.
+        which = "" if disk.ids or not disk.serial else f"serial number {disk.serial}: "
+        return [
+            Reading(disk.stable_path, f"{which}{'; '.join(wrong)}" if wrong else "no complaint", not wrong)
+        ]
 
     return read
 
@@ -106,17 +103,27 @@ def once(inventory: Inventory, disk: Disk) -> list[Reading]:
     return [Reading(disk.stable_path, measured, not twins)]
 
 
+def _all_once(inventory: Inventory, disks: Sequence[Disk]) -> Iterator[Reading]:
+    """Tell once of a disk that has many paths."""
+    for number, disk in enumerate(disks):
+        if not any(_twins(disk, other) for other in disks[:number]):
+            yield from once(inventory, disk)
+
+
 def _place(disk: Disk) -> str:
     """Give where a disk is plugged in: the paths to one disk share all its other names."""
     return disk.paths[0] if disk.paths else disk.name
 
 
 def _twins(disk: Disk, other: Disk) -> bool:
-    """Say whether two disks are one. The namespaces of an NVMe drive share all but the WWN."""
+    """Say whether two disks are one. The namespaces of an NVMe drive share all but the WWN.
+
+    All USB bridges of a kind may have one serial number, and all volumes their controller's.
+    """
     if disk.wwn and other.wwn:
         return disk.wwn == other.wwn
     same = (other.model, other.serial, other.size_bytes) == (disk.model, disk.serial, disk.size_bytes)
-    return bool(disk.serial) and same
+    return bool(disk.serial) and same and disk.bus != "usb" and disk.kind != "virtual-disk"
 
 
 def bmc(_: Inventory, disk: Disk) -> list[Reading]:
@@ -163,6 +170,8 @@ def _blank(inventory: Inventory, disk: Disk) -> list[Reading]:
 
 
 def _large(_: Inventory, disk: Disk) -> list[Reading]:
+    if disk.kind == "bmc-virtual":
+        return []
     good = disk.size_bytes >= _MINIMUM_DATA_BYTES
     return [Reading(disk.stable_path, "5 GiB or more" if good else render_size(disk.size_bytes), good)]
 
@@ -200,19 +209,11 @@ def _vgs(_: Inventory, disks: Sequence[Disk]) -> list[Reading]:
 
 
 def _mix(inventory: Inventory, disks: Sequence[Disk]) -> list[Reading]:
-    kinds = [_rotates(inventory, disk) for disk in disks]
+    kinds = [rotates(inventory, disk) for disk in disks]
     rotating, solid = kinds.count(True), kinds.count(False)
     if rotating + solid < 2:
         return []
     return [Reading("data disks", f"rotating: {rotating}, solid-state: {solid}", not (rotating and solid))]
-
-
-def _rotates(inventory: Inventory, disk: Disk) -> bool | None:
-    """Say whether a disk rotates. What the kernel says of a volume is the controller's guess, and not used."""
-    if disk.kind != "virtual-disk":
-        return disk.rotational
-    told = [drive.rotational for drive in own_drives(inventory, disk) if drive.rotational is not None]
-    return any(told) if told else None
 
 
 DISK_CHECKS: Final = (
@@ -272,7 +273,7 @@ DISK_CHECKS: Final = (
         BLOCK_DATA_WARN_SYSTEM,
         "is in order, says the drive",
         "says that it is failing",
-        "save what is on it and replace it",
+        "save what is on it and replace it; if it complains only of its temperature, cool it",
         each_disk(health(told_failing)),
     ),
     Check(
@@ -330,15 +331,15 @@ DISK_CHECKS: Final = (
         "is one disk by one path",
         "is seen more than once, by two paths or as a copy: used as two disks, it is overwritten by itself",
         "leave one path connected, or set up multipath and use its device",
-        each_disk(once),
+        _all_once,
     ),
     Check(
         "data-bmc-virtual",
         "disk",
-        BLOCK_DATA,
+        WARN_DATA,
         "is no virtual medium of the BMC",
         "is a virtual medium of the BMC: it is a file on somebody's computer",
-        "unmap it in the BMC (iDRAC, iLO, XCC: virtual media)",
+        "unmap it in the BMC (iDRAC, iLO, XCC: virtual media), or leave it out when data disks are chosen",
         each_disk(bmc),
     ),
     Check(
@@ -376,7 +377,7 @@ DISK_CHECKS: Final = (
         Severities("ok", "blocking", "warning"),
         "is large enough",
         "is smaller than 5 GiB",
-        "use a larger disk",
+        "use a larger disk, and leave this one out when data disks are chosen",
         each_disk(_large),
     ),
     Check(
@@ -385,7 +386,8 @@ DISK_CHECKS: Final = (
         WARN_DATA,
         "are all of one kind",
         "rotating and solid-state disks are mixed: a mirror of both is as slow as the slower",
-        "keep them in different pools or device classes; as journal (Ceph block.db, ZFS log or special) the mix is fine",
+        "keep them in different pools or device classes; nothing is wrong where the odd ones are for the system or for "
+        "journals (Ceph block.db, ZFS log or special)",
         _mix,
     ),
 )
