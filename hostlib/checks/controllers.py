@@ -80,8 +80,8 @@ def _of_state(*states: str, advise: Callable[[Controller], str] | None = None) -
 
 def _empty(inventory: Inventory, controller: Controller) -> list[Reading]:
     """Told only where every disk's controller is known and nobody could ask for the drives."""
-    raid = controller.kind == "raid" or controller.mode in {"raid", "mixed"}
-    if not raid or not controller.driver or controller.drives or controller.mode == "hba":
+    # An AHCI controller in RAID mode shows its drives all the same.
+    if controller.kind != "raid" or not controller.driver or controller.drives or controller.mode == "hba":
         return []
     if any(disk.controller == controller.address for disk in inventory.disks):
         return [Reading(_name(controller), "shows disks", good=True)]
@@ -141,8 +141,8 @@ CONTROLLER_CHECKS: Final = (
         "controller",
         WARN_ALWAYS,
         "hides no NVMe drive",
-        "hides NVMe drives from the system (Intel RST, VMD)",
-        "a Windows that is installed in that mode will not start afterwards",
+        "keeps the NVMe drives behind it from the system (Intel RST, VMD)",
+        "change it in the firmware setup (a system that is installed in that mode may not start afterwards)",
         each_controller(_hidden),
     ),
     Check(

@@ -12,6 +12,7 @@ from hostlib.checks.drives import (
     healths_of,
     member_count,
     rotates,
+    runs_from_disk,
     told_errors,
     told_failing,
     told_worn,
@@ -148,11 +149,6 @@ def _unused(_: Inventory, disk: Disk) -> list[Reading]:
     uses = [f"{c.device} on {', '.join(c.mountpoints)}" for c in disk.contents if c.mountpoints]
     uses += [f"{c.device} in array {c.md_name}" for c in disk.contents if c.md_name]
     return [Reading(disk.stable_path, "; ".join(uses) or "no use is known", not uses)]
-
-
-def runs_from_disk(inventory: Inventory) -> bool:
-    """Say whether this is a node; the root of the live system is in memory."""
-    return any("/" in content.mountpoints for disk in inventory.disks for content in disk.contents)
 
 
 def _stores_data(content: Content) -> bool:

@@ -61,6 +61,11 @@ def rotates(inventory: Inventory, disk: Disk) -> bool | None:
     return any(told) if told else None
 
 
+def runs_from_disk(inventory: Inventory) -> bool:
+    """Say whether this is a node; the root of the live system is in memory."""
+    return any("/" in content.mountpoints for disk in inventory.disks for content in disk.contents)
+
+
 def healths_of(inventory: Inventory, disk: Disk) -> list[Health]:
     """Give what is known of a disk's health: its own word, else that of its drives behind a controller."""
     if disk.health:

@@ -256,3 +256,21 @@ def test_what_a_bmc_or_hypervisor_shows_stops_no_data_disks() -> None:
     ]
     found = troubles(run_checks(changed(disks=(*disks, floppy), controllers=(card,)), "ceph"))
     assert found == [("data-bmc-virtual", "warning")]
+
+
+def test_the_disk_that_a_node_needs_and_its_boot_card_are_no_data_disks() -> None:
+    boss = BLANK.model_copy(
+        update={"name": "sdk", "model": "DELLBOSS VD", "serial": "b", "kind": "virtual-disk"}
+    )
+    nothing = ("data-present", "blocking")
+    assert nothing in troubles(run_checks(VIRTIO, "ceph"))
+    assert nothing in troubles(run_checks(changed(disks=(boss,)), "ceph"))
+    assert not troubles(run_checks(changed(disks=(*VIRTIO.disks, boss)), "ceph"))
+    node = BLANK.model_copy(update={"name": "vdb", "serial": "other", "contents": (BOOT,)})
+    assert not troubles(run_checks(changed(disks=(*VIRTIO.disks, node)), "ceph"))
+
+
+def test_a_sata_controller_in_raid_mode_without_drives_hides_none() -> None:
+    card = Controller(address="0000:00:17.0", driver="ahci", kind="ahci", mode="raid")
+    disk = BLANK.model_copy(update={"controller": "0000:00:04.0"})
+    assert not troubles(run_checks(changed(disks=(disk,), controllers=(card,))))
