@@ -14,6 +14,7 @@ from hostlib.checks.machine import MACHINE_CHECKS
 from hostlib.checks.model import Check, Finding, Purpose, Severity, find
 from hostlib.checks.render import render_findings
 from hostlib.checks.target import MINIMUM_TARGET_BYTES, TARGET_CHECKS
+from hostlib.controllers import BOOT_VOLUME
 from hostlib.errors import Problem
 from hostlib.inventory import Disk, Inventory
 
@@ -46,22 +47,36 @@ NEVER_ALLOWED: Final = frozenset(
 def disks_for(inventory: Inventory, purpose: Purpose) -> tuple[Disk, ...]:
     """Give the disks that a purpose is about.
 
-    `system`: all but the boot medium. `ceph` and `zfs`: of these not the ones that the running system is on; on
-    the live system it is on none, so the disk that a node will be installed on is among them.
+    `system`: all but the boot medium. `ceph` and `zfs`: of these neither the volumes of cards that are made for the
+    system alone (Dell BOSS and the like) nor the disks that the running system is on; on the live system it is on
+    none, so the disk that a node will be installed on is among them.
     """
     return tuple(
         disk
         for disk in inventory.disks
         if not disk.boot_medium
-        and (purpose == "system" or not any("/" in content.mountpoints for content in disk.contents))
+        and (
+            purpose == "system"
+            or not (
+                BOOT_VOLUME.match(disk.model) or any("/" in content.mountpoints for content in disk.contents)
+            )
+        )
     )
 
 
 def run_checks(inventory: Inventory, purpose: Purpose = "system") -> list[Finding]:
-    """Check machine, controllers and disks for a purpose: what is wrong one by one, what is well a line a check."""
-    disks = disks_for(inventory, purpose)
+    """Check machine, controllers and disks for a purpose: what is wrong one by one, what is well a line a check.
+
+    A node that stores data lives on its system disk too: what is made for `system`, such as health, is about all
+    disks for every purpose.
+    """
+    every, data = disks_for(inventory, "system"), disks_for(inventory, purpose)
     checks = (*MACHINE_CHECKS, *CONTROLLER_CHECKS, *DISK_CHECKS)
-    return [finding for check in checks for finding in find(check, purpose, inventory, disks)]
+    return [
+        finding
+        for check in checks
+        for finding in find(check, purpose, inventory, data if check.severities.system == "ok" else every)
+    ]
 
 
 def check_target(inventory: Inventory, disk: Disk) -> list[Finding]:

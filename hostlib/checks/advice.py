@@ -39,7 +39,8 @@ PASSTHROUGH: Final = (
         "Dell PERC",
         DELL,
         _MEGARAID,
-        "iDRAC: Storage > Controllers: set the controller mode to HBA (PERC 9) or Enhanced HBA (PERC 10), or "
+        "iDRAC: Storage > Controllers: set the controller mode to HBA (PERC 9) or Enhanced HBA (PERC 10) if no volume "
+        "is to stay, or "
         "Storage > Physical Disks: Convert to Non-RAID (PERC 11 and later), or Storage > Virtual Disks: create one "
         "RAID-0 per drive; at the machine: F2 > Device Settings > the PERC (UEFI), or Ctrl-R (BIOS)",
     ),
@@ -56,53 +57,53 @@ PASSTHROUGH: Final = (
         _SMART,
         "delete the array in F9 System Utilities > System Configuration > the controller, or in F10 Intelligent "
         "Provisioning > Smart Storage Administrator (SSA): from Gen10 on, a drive in no array is passed through; "
-        "before, switch on HBA mode there or by `ssacli ctrl slot=N modify hbamode=on`, or make one RAID 0 array per "
-        "drive",
+        "before, switch on HBA mode there or by `ssacli ctrl slot=N modify hbamode=on` if no array is to stay, or make "
+        "one RAID 0 array per drive",
     ),
     Advice(
         "HPE MR (MegaRAID)",
         HPE,
         _MEGARAID,
         "F9 System Utilities > System Configuration > the MR controller: make the drives JBOD, or create one RAID0 "
-        "per drive; `storcli /c0 set jbod=on`, or `storcli /c0 add vd each type=raid0 drives=E:S wt`",
+        "per drive; `storcli /cN set jbod=on`, or `storcli /cN add vd each type=raid0 drives=E:S wt`",
     ),
     Advice(
         "Lenovo, IBM (MegaRAID)",
         LENOVO,
         _MEGARAID,
         "XCC: RAID Setup, or F1 > System Settings > Storage > the adapter: make the drives JBOD, or create one RAID 0 "
-        "per drive; `storcli /c0 set jbod=on`, or `storcli /c0 add vd each type=raid0 drives=E:S wt`",
+        "per drive; `storcli /cN set jbod=on`, or `storcli /cN add vd each type=raid0 drives=E:S wt`",
     ),
     Advice(
         "Supermicro (MegaRAID)",
         SUPERMICRO,
         _MEGARAID,
         "firmware setup (Del) > Advanced > the MegaRAID configuration utility (UEFI), or Ctrl-R or Ctrl-H (BIOS): make "
-        "the drives JBOD, or create one RAID 0 per drive; `storcli /c0 set jbod=on`, or "
-        "`storcli /c0 add vd each type=raid0 drives=E:S wt`",
+        "the drives JBOD, or create one RAID 0 per drive; `storcli /cN set jbod=on`, or "
+        "`storcli /cN add vd each type=raid0 drives=E:S wt`",
     ),
     Advice(
         "Broadcom, LSI, Avago MegaRAID",
         frozenset(),
         _MEGARAID,
         "the MegaRAID configuration utility in the firmware setup (UEFI), or Ctrl-R or Ctrl-H (WebBIOS) at the start "
-        "(BIOS): make the drives JBOD, or create one RAID 0 per drive; `storcli /c0 set jbod=on`, or "
-        "`storcli /c0 add vd each type=raid0 drives=E:S wt`",
+        "(BIOS): make the drives JBOD, or create one RAID 0 per drive; `storcli /cN set jbod=on`, or "
+        "`storcli /cN add vd each type=raid0 drives=E:S wt`",
     ),
     Advice(
         "Broadcom, LSI Fusion-MPT SAS",
         frozenset(),
         _FUSION,
-        "delete the volume in the SAS configuration utility (Ctrl-C at the start, or the firmware setup) or by "
-        "`sas3ircu 0 delete` (older cards: sas2ircu); a card with IT firmware has no volumes at all",
+        "delete the volume in the SAS configuration utility (Ctrl-C at the start, or the firmware setup), not "
+        "by `sas3ircu N delete`, which deletes all of them; a card with IT firmware has no volumes at all",
     ),
     Advice(
         "Microchip, Adaptec",
         frozenset(),
         frozenset({"smartpqi", "aacraid"}),
         "the controller's page in the firmware setup (UEFI), Ctrl-A at the start (BIOS), or maxView Storage Manager: "
-        "set the controller mode to HBA; `arcconf setcontrollermode 1 2`; or create one simple volume or RAID 0 "
-        "per drive",
+        "set the controller mode to HBA (`arcconf setcontrollermode N 2`) if no volume is to stay; or create one simple "
+        "volume or RAID 0 per drive",
     ),
     Advice(
         "Areca",

@@ -80,8 +80,8 @@ def _of_state(*states: str, advise: Callable[[Controller], str] | None = None) -
 
 def _empty(inventory: Inventory, controller: Controller) -> list[Reading]:
     """Told only where every disk's controller is known and nobody could ask for the drives."""
-    raid = controller.kind == "raid" or controller.mode in {"raid", "mixed"}
-    if not raid or not controller.driver or controller.drives or controller.mode == "hba":
+    # An AHCI controller in RAID mode shows its drives all the same.
+    if controller.kind != "raid" or not controller.driver or controller.drives or controller.mode == "hba":
         return []
     if any(disk.controller == controller.address for disk in inventory.disks):
         return [Reading(_name(controller), "shows disks", good=True)]
@@ -95,10 +95,10 @@ def _empty(inventory: Inventory, controller: Controller) -> list[Reading]:
 def _mixed(_: Inventory, controller: Controller) -> list[Reading]:
     if not controller.mode:
         return []
-    by = f", by {controller.mode_source}" if controller.mode_source else ""
+    source = f": {controller.mode_source}" if controller.mode_source else ""
     mixed = controller.mode == "mixed"
-    measured = f"{_model(controller)}, mixed mode{by}" if mixed else f"{controller.mode.upper()} mode"
-    return [Reading(_name(controller), measured, not mixed, advise_passthrough(controller) if mixed else "")]
+    measured = f"{_model(controller)}, mixed mode{source}" if mixed else f"{controller.mode.upper()} mode"
+    return [Reading(_name(controller), measured, not mixed)]
 
 
 def _cache(inventory: Inventory, controller: Controller) -> list[Reading]:
@@ -141,8 +141,8 @@ CONTROLLER_CHECKS: Final = (
         "controller",
         WARN_ALWAYS,
         "hides no NVMe drive",
-        "hides NVMe drives from the system (Intel RST, VMD)",
-        "a Windows that is installed in that mode will not start afterwards",
+        "keeps the NVMe drives behind it from the system (Intel RST, VMD)",
+        "change it in the firmware setup (a system that is installed in that mode may not start afterwards)",
         each_controller(_hidden),
     ),
     Check(
@@ -160,7 +160,8 @@ CONTROLLER_CHECKS: Final = (
         WARN_ALWAYS,
         "keeps no drive to itself",
         "has drives that are in no volume and not passed through: the system does not see them",
-        "pass them through or make volumes of them, if they are wanted",
+        "if they are wanted, pass them through or make volumes of them; a change of the controller's mode may lose its "
+        "other volumes, the system's too",
         _of_state("unconfigured", advise=advise_passthrough),
     ),
     Check(
@@ -205,7 +206,8 @@ CONTROLLER_CHECKS: Final = (
         WARN_DATA,
         "is in one mode",
         "shows volumes and drives side by side: it is easy to take the wrong one",
-        "use the drives that are passed through; check each disk's kind in the inventory",
+        "for data use the drives that are passed through, by the kind of each disk in the inventory; leave the mode as "
+        "it is if the system is or shall be on a volume",
         each_controller(_mixed),
     ),
     Check(
@@ -214,7 +216,7 @@ CONTROLLER_CHECKS: Final = (
         BLOCK_DATA_WARN_SYSTEM,
         "its write cache is protected",
         "keeps writes in a cache that no battery protects: a power failure loses what was written",
-        "replace the battery or capacitor, or set the volumes to write-through (`storcli /c0/vall set wrcache=wt`, "
+        "replace the battery or capacitor, or set the volumes to write-through (`storcli /cN/vall set wrcache=wt`, "
         "or in the controller's setup)",
         each_controller(_cache),
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from hostlib.checks.advice import advise_passthrough, controller_of
@@ -11,10 +11,12 @@ from hostlib.checks.drives import (
     awake,
     healths_of,
     member_count,
-    own_drives,
+    rotates,
+    runs_from_disk,
     told_errors,
     told_failing,
     told_worn,
+    volume_kind,
 )
 from hostlib.checks.model import (
     BLOCK_DATA,
@@ -26,7 +28,7 @@ from hostlib.checks.model import (
     Severities,
     each_disk,
 )
-from hostlib.inventory import Disk, Health, Inventory, Raid
+from hostlib.inventory import Content, Disk, Health, Inventory, Raid
 from hostlib.sizes import GIB, render_size
 
 _MINIMUM_DATA_BYTES: Final = 5 * GIB
@@ -41,14 +43,6 @@ def _volume(inventory: Inventory, disk: Disk) -> str:
     over = "of an unknown number of drives" if members is None else f"drives: {members}"
     by = f", by {raid.source}" if raid.source else ""
     return f"{disk.model or 'virtual disk'}, {raid.level or 'unknown level'}, {over}{by}"
-
-
-def volume_kind(inventory: Inventory, disk: Disk) -> str:
-    """Give what a virtual disk is to Ceph and ZFS: `single` (one drive, at most as a RAID0), `several` or `unknown`."""
-    level, members = (disk.raid or Raid()).level, member_count(inventory, disk)
-    if level not in {"", "RAID0"} or (members or 0) > 1:
-        return "several"
-    return "single" if members == 1 else "unknown"
 
 
 def _volume_is(kind: str) -> ReadDisk:
@@ -84,7 +78,11 @@ def health(told: Callable[[Health], str]) -> ReadDisk:
         if not healths:
             return []
         wrong = [f"{told(one)}; by {one.source}" for one in healths if told(one)]
-        return [Reading(disk.stable_path, "; ".join(wrong) or "no complaint", not wrong)]
+        # Without a lasting name, as with several paths to it, only the serial number leads to the drive.
+        which = "" if disk.ids or not disk.serial else f"serial number {disk.serial}: "
+        return [
+            Reading(disk.stable_path, f"{which}{'; '.join(wrong)}" if wrong else "no complaint", not wrong)
+        ]
 
     return read
 
@@ -106,17 +104,27 @@ def once(inventory: Inventory, disk: Disk) -> list[Reading]:
     return [Reading(disk.stable_path, measured, not twins)]
 
 
+def _all_once(inventory: Inventory, disks: Sequence[Disk]) -> Iterator[Reading]:
+    """Tell once of a disk that has many paths."""
+    for number, disk in enumerate(disks):
+        if not any(_twins(disk, other) for other in disks[:number]):
+            yield from once(inventory, disk)
+
+
 def _place(disk: Disk) -> str:
     """Give where a disk is plugged in: the paths to one disk share all its other names."""
     return disk.paths[0] if disk.paths else disk.name
 
 
 def _twins(disk: Disk, other: Disk) -> bool:
-    """Say whether two disks are one. The namespaces of an NVMe drive share all but the WWN."""
+    """Say whether two disks are one. The namespaces of an NVMe drive share all but the WWN.
+
+    All USB bridges of a kind may have one serial number, and all volumes their controller's.
+    """
     if disk.wwn and other.wwn:
         return disk.wwn == other.wwn
     same = (other.model, other.serial, other.size_bytes) == (disk.model, disk.serial, disk.size_bytes)
-    return bool(disk.serial) and same
+    return bool(disk.serial) and same and disk.bus != "usb" and disk.kind != "virtual-disk"
 
 
 def bmc(_: Inventory, disk: Disk) -> list[Reading]:
@@ -140,15 +148,26 @@ def fixed(_: Inventory, disk: Disk) -> list[Reading]:
 def _unused(_: Inventory, disk: Disk) -> list[Reading]:
     uses = [f"{c.device} on {', '.join(c.mountpoints)}" for c in disk.contents if c.mountpoints]
     uses += [f"{c.device} in array {c.md_name}" for c in disk.contents if c.md_name]
-    return [Reading(disk.stable_path, "; ".join(uses) or "not in use", not uses)]
+    return [Reading(disk.stable_path, "; ".join(uses) or "no use is known", not uses)]
 
 
-def _blank(_: Inventory, disk: Disk) -> list[Reading]:
+def _stores_data(content: Content) -> bool:
+    """Say whether it is of Ceph (ceph-volume calls its VGs `ceph-UUID`) or ZFS, which mount no disk."""
+    return content.type in {"ceph_bluestore", "zfs_member"} or content.vg.startswith("ceph-")
+
+
+def _blank(inventory: Inventory, disk: Disk) -> list[Reading]:
+    """Read what is on a disk. On a node, an OSD or pool is at work, and must not be told to be cleared."""
+    if disk.kind in {"bmc-virtual", "fake-raid-member"}:
+        return []
     held = ", ".join(f"{c.device}: {c.type}{f' of VG {c.vg}' if c.vg else ''}" for c in disk.contents)
-    return [Reading(disk.stable_path, held or "empty", not held)]
+    at_work = runs_from_disk(inventory) and any(map(_stores_data, disk.contents))
+    return [Reading(disk.stable_path, held or "empty", at_work or not held)]
 
 
 def _large(_: Inventory, disk: Disk) -> list[Reading]:
+    if disk.kind == "bmc-virtual":
+        return []
     good = disk.size_bytes >= _MINIMUM_DATA_BYTES
     return [Reading(disk.stable_path, "5 GiB or more" if good else render_size(disk.size_bytes), good)]
 
@@ -186,19 +205,11 @@ def _vgs(_: Inventory, disks: Sequence[Disk]) -> list[Reading]:
 
 
 def _mix(inventory: Inventory, disks: Sequence[Disk]) -> list[Reading]:
-    kinds = [_rotates(inventory, disk) for disk in disks]
+    kinds = [rotates(inventory, disk) for disk in disks]
     rotating, solid = kinds.count(True), kinds.count(False)
     if rotating + solid < 2:
         return []
     return [Reading("data disks", f"rotating: {rotating}, solid-state: {solid}", not (rotating and solid))]
-
-
-def _rotates(inventory: Inventory, disk: Disk) -> bool | None:
-    """Say whether a disk rotates. What the kernel says of a volume is the controller's guess, and not used."""
-    if disk.kind != "virtual-disk":
-        return disk.rotational
-    told = [drive.rotational for drive in own_drives(inventory, disk) if drive.rotational is not None]
-    return any(told) if told else None
 
 
 DISK_CHECKS: Final = (
@@ -210,7 +221,8 @@ DISK_CHECKS: Final = (
         "is a RAID0 volume of one drive: the accepted fallback where a controller cannot pass drives through; lost are "
         "SMART by the usual ways, hot-swap (a new drive needs a new volume) and the safety of flushed writes if the "
         "controller's cache is not protected",
-        "better pass the drive through (this erases it); else set the volume to write-through",
+        "while it is still empty, better pass the drive through (this erases it); else leave it and set the volume to "
+        "write-through",
         each_disk(_volume_is("single")),
     ),
     Check(
@@ -219,7 +231,8 @@ DISK_CHECKS: Final = (
         BLOCK_DATA,
         "is no RAID volume",
         "is a RAID volume over several drives: Ceph and ZFS need each drive by itself, to find and repair its errors",
-        "delete the volume (this erases its drives) and pass the drives through, or make one RAID0 per drive",
+        "leave it if the system is or shall be on it, and allow this check; else save what is on it, delete the "
+        "volume (this erases its drives) and pass the drives through, or make one RAID0 per drive",
         each_disk(_volume_is("several")),
     ),
     Check(
@@ -228,7 +241,8 @@ DISK_CHECKS: Final = (
         BLOCK_DATA,
         "",
         "is a volume of a RAID controller, and nobody tells of how many drives",
-        "make sure that it is a RAID0 of one drive, then allow this check; else pass the drives through",
+        "look it up in the controller's setup: if it is a RAID0 of one drive, or the system is or shall be on it, "
+        "leave it and allow this check; else save what is on it and pass the drives through (this erases them)",
         each_disk(_volume_is("unknown")),
     ),
     Check(
@@ -255,7 +269,7 @@ DISK_CHECKS: Final = (
         BLOCK_DATA_WARN_SYSTEM,
         "is in order, says the drive",
         "says that it is failing",
-        "save what is on it and replace it",
+        "save what is on it and replace it; if it complains only of its temperature, cool it",
         each_disk(health(told_failing)),
     ),
     Check(
@@ -291,7 +305,8 @@ DISK_CHECKS: Final = (
         WARN_ALWAYS,
         "have a name each",
         "is the name of more than one volume group: LVM commands by that name fail or meet the wrong one",
-        "rename one by its UUID (`vgrename UUID NEWNAME`), or erase the disk that is not needed (`wipefs -a`)",
+        "unplug the disk that is not needed, or rename its VG by UUID (`vgs -o +vg_uuid`, `vgrename UUID NEWNAME`), "
+        "not the one that a system starts from: it would not start any more",
         _vgs,
     ),
     Check(
@@ -300,8 +315,9 @@ DISK_CHECKS: Final = (
         BLOCK_DATA,
         "belongs to no firmware RAID",
         "belongs to an array of the firmware (fake RAID): firmware or mdadm may write to it",
-        "delete the array in the firmware's RAID menu (Intel: Ctrl-I), set the SATA mode to AHCI, and clear what is "
-        "left with `wipefs -a`",
+        "save what is on it, delete the array in the firmware's RAID menu (Intel: Ctrl-I) and set the SATA mode to "
+        "AHCI (a system that is installed in that mode may not start then); a signature that is left over goes by "
+        "`wipefs -a`",
         each_disk(fake_raid),
     ),
     Check(
@@ -311,15 +327,15 @@ DISK_CHECKS: Final = (
         "is one disk by one path",
         "is seen more than once, by two paths or as a copy: used as two disks, it is overwritten by itself",
         "leave one path connected, or set up multipath and use its device",
-        each_disk(once),
+        _all_once,
     ),
     Check(
         "data-bmc-virtual",
         "disk",
-        BLOCK_DATA,
+        WARN_DATA,
         "is no virtual medium of the BMC",
         "is a virtual medium of the BMC: it is a file on somebody's computer",
-        "unmap it in the BMC (iDRAC, iLO, XCC: virtual media)",
+        "unmap it in the BMC (iDRAC, iLO, XCC: virtual media), or leave it out when data disks are chosen",
         each_disk(bmc),
     ),
     Check(
@@ -335,18 +351,20 @@ DISK_CHECKS: Final = (
         "data-in-use",
         "disk",
         BLOCK_DATA,
-        "is not in use",
+        "is neither mounted nor in an array",
         "is in use",
-        "unmount it (umount, swapoff, `mdadm --stop`), or leave it out when data disks are chosen",
+        "leave it out when data disks are chosen, or free it if nobody needs it (umount, swapoff, `mdadm --stop`)",
         each_disk(_unused),
     ),
     Check(
         "data-not-empty",
         "disk",
         WARN_DATA,
-        "is empty",
-        "is not empty: what is on it will be lost, and Ceph takes only empty disks",
-        "save what is needed, then clear the disk with `wipefs -a`, or `ceph-volume lvm zap --destroy`",
+        "is empty, or an OSD or pool of this node",
+        "is not empty: Ceph takes only empty disks, and ZFS overwrites what is there",
+        "leave it alone if a guest, an OSD, a pool or another machine may need it, OSDs and pools of a node that is "
+        "installed anew too; else erase it with the tools of what is on it, or by `wipefs` for all its partitions and "
+        "then itself",
         each_disk(_blank),
     ),
     Check(
@@ -355,7 +373,7 @@ DISK_CHECKS: Final = (
         Severities("ok", "blocking", "warning"),
         "is large enough",
         "is smaller than 5 GiB",
-        "use a larger disk",
+        "use a larger disk, and leave this one out when data disks are chosen",
         each_disk(_large),
     ),
     Check(
@@ -364,7 +382,8 @@ DISK_CHECKS: Final = (
         WARN_DATA,
         "are all of one kind",
         "rotating and solid-state disks are mixed: a mirror of both is as slow as the slower",
-        "keep them in different pools or device classes; as journal (Ceph block.db, ZFS log or special) the mix is fine",
+        "keep them in different pools or device classes; nothing is wrong where the odd ones are for the system or for "
+        "journals (Ceph block.db, ZFS log or special)",
         _mix,
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from hostlib.checks.advice import controller_of
-from hostlib.inventory import Controller, Disk, Drive, Health, Inventory
+from hostlib.inventory import Controller, Disk, Drive, Health, Inventory, Raid
 
 _WORN_PERCENT: Final = 90
 _LOW_SPARE_PERCENT: Final = 10
@@ -40,6 +40,30 @@ def member_count(inventory: Inventory, disk: Disk) -> int | None:
         return disk.raid.members
     controller = controller_of(inventory, disk)
     return (len(members_of(controller, disk)) or None) if controller else None
+
+
+def volume_kind(inventory: Inventory, disk: Disk) -> str:
+    """Give what a virtual disk is to Ceph and ZFS: `single` (one drive, at most as a RAID0), `several` or `unknown`."""
+    level, members = (disk.raid or Raid()).level, member_count(inventory, disk)
+    if level not in {"", "RAID0"} or (members or 0) > 1:
+        return "several"
+    return "single" if members == 1 else "unknown"
+
+
+def rotates(inventory: Inventory, disk: Disk) -> bool | None:
+    """Say whether a disk rotates. None: what the kernel says is a guess of RAID controller, hypervisor or USB bridge."""
+    controller = controller_of(inventory, disk)
+    if disk.bus == "usb" or (controller and controller.kind == "virtual"):
+        return None
+    if disk.kind != "virtual-disk":
+        return disk.rotational
+    told = [drive.rotational for drive in own_drives(inventory, disk) if drive.rotational is not None]
+    return any(told) if told else None
+
+
+def runs_from_disk(inventory: Inventory) -> bool:
+    """Say whether this is a node; the root of the live system is in memory."""
+    return any("/" in content.mountpoints for disk in inventory.disks for content in disk.contents)
 
 
 def healths_of(inventory: Inventory, disk: Disk) -> list[Health]:

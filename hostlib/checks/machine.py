@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from hostlib.checks.drives import runs_from_disk
 from hostlib.checks.model import BLOCK_ALWAYS, BLOCK_DATA, BLOCK_SYSTEM, WARN_ALWAYS, Check, Reading
 from hostlib.inventory import Disk, Inventory
 from hostlib.sizes import GIB, render_size
@@ -42,9 +43,13 @@ def _disks(inventory: Inventory, _: Sequence[Disk]) -> list[Reading]:
     return [Reading("disks", f"{count} besides the boot medium", count > 0)]
 
 
-def _data_disks(_: Inventory, disks: Sequence[Disk]) -> list[Reading]:
-    measured = f"{len(disks)} besides the boot medium and the running system's"
-    return [Reading("data disks", measured, bool(disks))]
+def _data_disks(inventory: Inventory, disks: Sequence[Disk]) -> list[Reading]:
+    """On the live system, the node will need one of all the disks for itself."""
+    if runs_from_disk(inventory):
+        return [Reading("data disks", f"{len(disks)} besides the running system's", bool(disks))]
+    several = sum(not disk.boot_medium for disk in inventory.disks) > 1
+    measured = f"{len(disks)} besides the boot medium; the node itself needs one disk"
+    return [Reading("data disks", measured, bool(disks) and several)]
 
 
 def _nics(inventory: Inventory, _: Sequence[Disk]) -> list[Reading]:
@@ -117,7 +122,8 @@ MACHINE_CHECKS: Final = (
         WARN_ALWAYS,
         "hardware virtualisation is on",
         "the processor offers no hardware virtualisation: virtual machines will not start or crawl",
-        "turn on Intel VT-x or AMD-V (SVM) in the firmware setup; containers work without",
+        "turn on Intel VT-x or AMD-V (SVM) in the firmware setup, or nested virtualisation where this is a virtual "
+        "machine; containers work without",
         _virtualisation,
     ),
     Check(
@@ -126,7 +132,8 @@ MACHINE_CHECKS: Final = (
         BLOCK_SYSTEM,
         "there is a disk to install on",
         "there is no disk to install on",
-        "check cables and controller; a RAID controller may need a volume to be made first",
+        "check cables and controller, and the warnings about controllers: drives may be hidden behind one, or need a "
+        "volume to be made first",
         _disks,
     ),
     Check(
@@ -182,8 +189,9 @@ MACHINE_CHECKS: Final = (
         WARN_ALWAYS,
         "",
         "the machine was started in BIOS mode although its firmware knows UEFI: no Secure Boot, no start from 4Kn "
-        "disks, and later changes to UEFI need a new installation",
-        "set the boot mode to UEFI in the firmware setup and start this medium by its UEFI entry",
+        "disks",
+        "set the boot mode to UEFI in the firmware setup: a node starts in both modes; to install, start the medium by "
+        "its UEFI entry",
         _firmware,
     ),
 )

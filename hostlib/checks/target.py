@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from hostlib.checks.disks import bmc, fake_raid, fixed, health, once, volume_kind, volume_state
-from hostlib.checks.drives import member_count, told_errors, told_failing, told_worn
+from hostlib.checks.disks import bmc, fake_raid, fixed, health, once, volume_state
+from hostlib.checks.drives import member_count, told_errors, told_failing, told_worn, volume_kind
 from hostlib.checks.model import BLOCK_SYSTEM, WARN_SYSTEM, Check, Reading, each_disk
 from hostlib.inventory import Disk, Inventory
 from hostlib.sizes import GIB, render_size
@@ -166,7 +166,7 @@ TARGET_CHECKS: Final = (
         BLOCK_SYSTEM,
         "is in order, says the drive",
         "says that it is failing",
-        "replace it or choose another disk",
+        "replace it or choose another disk; if it complains only of its temperature, cool it",
         each_disk(health(told_failing)),
     ),
     Check(

@@ -21,7 +21,9 @@ from hostlib.sizes import MIB
 from installer.cli import main as install
 
 ONE = parse_inventory((Path(__file__).parents[1] / "machines/one-virtio-uefi.json").read_text())
-SMALL = ONE.model_copy(update={"memory_bytes": 512 * MIB})
+DATA = ONE.disks[0].model_copy(update={"name": "vdb", "serial": "SLIPWAY1"})
+TWO = ONE.model_copy(update={"disks": (*ONE.disks, DATA)})
+SMALL = TWO.model_copy(update={"memory_bytes": 512 * MIB})
 
 Outcome = tuple[int, str, str]
 
@@ -43,7 +45,7 @@ def run(
     return run_check
 
 
-@pytest.mark.parametrize("machine", [ONE, SMALL])
+@pytest.mark.parametrize("machine", [TWO, SMALL])
 @pytest.mark.parametrize("arguments", [[], ["--json"], ["--purpose", "zfs"], ["--allow", "memory-minimum"]])
 def test_the_node_says_what_the_installer_says(
     run: Callable[..., Outcome],

@@ -13,7 +13,7 @@ from hostlib.checks import (
     run_checks,
 )
 from hostlib.checks.machine import MACHINE_CHECKS
-from hostlib.inventory import Content, Cpu, Disk, Firmware, Inventory, parse_inventory
+from hostlib.inventory import Content, Controller, Cpu, Disk, Firmware, Health, Inventory, parse_inventory
 from hostlib.sizes import GIB, MIB
 
 MACHINES = Path(__file__).parents[1] / "machines"
@@ -191,3 +191,86 @@ def test_what_is_allowed_stops_nothing_and_what_makes_an_installation_impossible
 def test_what_is_well_on_many_disks_is_one_finding() -> None:
     found = [finding for finding in run_checks(FOUR, "ceph") if finding.id == "data-in-use"]
     assert [(finding.device, finding.severity) for finding in found] == [("each of 4 disks", "ok")]
+
+
+def test_a_node_that_stores_data_is_told_of_its_system_disk_too() -> None:
+    system = BLANK.model_copy(update={"contents": (BOOT,), "health": Health(source="smartctl", passed=False)})
+    node = changed(disks=(system, *FOUR.disks))
+    assert ("disk-failing", "blocking") in troubles(run_checks(node, "ceph"))
+
+
+OSD = Content(device="sda", type="LVM2_member", vg="ceph-2b9a", vg_uuid="u")
+
+
+@pytest.mark.parametrize(
+    ("held", "node", "told"),
+    [
+        (OSD, True, False),
+        (Content(device="sda", type="ceph_bluestore"), True, False),
+        (Content(device="sda", type="zfs_member"), True, False),
+        (Content(device="sda", type="LVM2_member", vg="guests", vg_uuid="u"), True, True),
+        # Of a node that was here before: the live system knows nobody who uses it.
+        (OSD, False, True),
+    ],
+)
+def test_a_node_is_not_told_to_erase_its_own_osds(held: Content, node: bool, told: bool) -> None:  # noqa: FBT001 - a row
+    system = BLANK.model_copy(update={"contents": (BOOT,) if node else ()})
+    data = FOUR.disks[0].model_copy(update={"contents": (held,)})
+    found = troubles(run_checks(changed(disks=(system, data)), "ceph"))
+    assert (("data-not-empty", "warning") in found) == told
+
+
+def two_paths() -> tuple[Disk, ...]:
+    path = {
+        "ids": (),
+        "wwn": "0x5000",
+        "kind": "multipath-path",
+        "health": Health(source="smartctl", passed=False),
+    }
+    return FOUR.disks[0].model_copy(update=path), FOUR.disks[0].model_copy(
+        update={**path, "name": "sdy", "path": "/dev/sdy"}
+    )
+
+
+def test_a_disk_with_two_paths_is_told_of_once_and_by_its_serial_number() -> None:
+    found = [f for f in run_checks(changed(disks=two_paths()), "ceph") if f.severity == "blocking"]
+    assert [finding.id for finding in found] == ["disk-failing", "disk-failing", "data-seen-twice"]
+    assert found[0].measured.startswith("serial number DISKA: ")
+
+
+@pytest.mark.parametrize("odd", [{"bus": "usb"}, {"kind": "virtual-disk"}])
+def test_usb_bridges_and_volumes_may_share_a_serial_number(odd: dict[str, Any]) -> None:
+    disk = small(size_bytes=64 * GIB, **odd)
+    pair = VIRTIO.model_copy(update={"disks": (disk, disk.model_copy(update={"name": "vdb"}))})
+    assert "target-seen-twice" not in {key for key, _ in troubles(check_target(pair, disk))}
+
+
+def test_what_a_bmc_or_hypervisor_shows_stops_no_data_disks() -> None:
+    floppy = BLANK.model_copy(
+        update={"name": "sdz", "kind": "bmc-virtual", "bus": "usb", "size_bytes": GIB, "contents": (OLD,)}
+    )
+    card = Controller(address="0000:00:04.0", driver="virtio-pci", kind="virtual")
+    disks = [
+        BLANK.model_copy(update={"controller": at, "rotational": spins, "name": at, "serial": at})
+        for at, spins in ((card.address, True), ("", False))
+    ]
+    found = troubles(run_checks(changed(disks=(*disks, floppy), controllers=(card,)), "ceph"))
+    assert found == [("data-bmc-virtual", "warning")]
+
+
+def test_the_disk_that_a_node_needs_and_its_boot_card_are_no_data_disks() -> None:
+    boss = BLANK.model_copy(
+        update={"name": "sdk", "model": "DELLBOSS VD", "serial": "b", "kind": "virtual-disk"}
+    )
+    nothing = ("data-present", "blocking")
+    assert nothing in troubles(run_checks(VIRTIO, "ceph"))
+    assert nothing in troubles(run_checks(changed(disks=(boss,)), "ceph"))
+    assert not troubles(run_checks(changed(disks=(*VIRTIO.disks, boss)), "ceph"))
+    node = BLANK.model_copy(update={"name": "vdb", "serial": "other", "contents": (BOOT,)})
+    assert not troubles(run_checks(changed(disks=(*VIRTIO.disks, node)), "ceph"))
+
+
+def test_a_sata_controller_in_raid_mode_without_drives_hides_none() -> None:
+    card = Controller(address="0000:00:17.0", driver="ahci", kind="ahci", mode="raid")
+    disk = BLANK.model_copy(update={"controller": "0000:00:04.0"})
+    assert not troubles(run_checks(changed(disks=(disk,), controllers=(card,))))

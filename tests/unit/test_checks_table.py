@@ -219,8 +219,8 @@ def test_no_check_is_forgotten_and_ids_are_unique() -> None:
     ("card", "words"),
     [
         ({}, "iDRAC: Storage > Controllers"),
-        ({"subsystem_id": "1000:9361"}, "storcli /c0 set jbod=on"),
-        ({"subsystem_id": ""}, "storcli /c0 set jbod=on"),
+        ({"subsystem_id": "1000:9361"}, "storcli /cN set jbod=on"),
+        ({"subsystem_id": ""}, "storcli /cN set jbod=on"),
         ({"subsystem_id": "17aa:1052"}, "XCC"),
         ({"subsystem_id": "1590:02d0"}, "MR controller"),
         ({"subsystem_id": "15D9:0808"}, "Del"),
@@ -290,3 +290,12 @@ def test_the_document_holds_the_table() -> None:
     headings = [n for n, line in enumerate(lines) if line.startswith("| ---")]
     rows = [line for n, line in enumerate(lines) if line.startswith("| ") and not {n, n + 1} & set(headings)]
     assert rows == expected_rows()
+
+
+def test_no_advice_erases_a_volume_that_the_system_is_on() -> None:
+    machine = build(volume("RAID1", 2), cards(controller(mode="mixed", mode_source="it shows both")))
+    todo = {finding.id: finding.todo for finding in run_checks(machine, "ceph") if finding.severity != "ok"}
+    assert todo["raid-volume"].startswith("leave it if the system is")
+    assert "iDRAC" not in todo["controller-mixed"]
+    # The number of the controller is the reader's to fill in: another one's volumes are not to be changed by a copy.
+    assert not any("/c0" in row.text for row in PASSTHROUGH)
