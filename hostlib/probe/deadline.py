@@ -34,7 +34,7 @@ def gather(what: str, probes: Mapping[K, Callable[[], V]], seconds: float) -> di
 
     def run(key: K, probe: Callable[[], V]) -> None:
         # Nothing is begun after the end: the disk may be in use by then.
-        if not places.acquire(timeout=max(0.0, until - time.monotonic())):
+        if not places.acquire(timeout=max(0.0, until - time.monotonic())) or time.monotonic() > until:
             return
         result = attempt(f"{what} {key}", probe)
         places.release()
