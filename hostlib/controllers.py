@@ -280,6 +280,8 @@ _BY_CLASS: Final[dict[str, ControllerKind]] = {
 }
 _RAID_CLASS: Final = "0104"
 _VIRTIO: Final = "1af4:"
+_NO_ROW: Final = "include/linux/pci_ids.h"
+"""`Family.source` of a driver that is not in the table."""
 
 
 def find_family(driver: str, pci_class: str, pci_id: str = "") -> Family:
@@ -291,7 +293,7 @@ def find_family(driver: str, pci_class: str, pci_id: str = "") -> Family:
         kind = "vmd"
     elif pci_id.startswith(_VIRTIO):
         kind = "virtual"
-    return Family((driver,), kind, _drive, "include/linux/pci_ids.h")
+    return Family((driver,), kind, _drive, _NO_ROW)
 
 
 def is_boot_raid(pci_id: str, subsystem_id: str) -> bool:
@@ -362,6 +364,9 @@ def judge_controller(
     if any(BOOT_VOLUME.match(disk.model) for disk in own):
         controller = controller.model_copy(update={"kind": "raid"})
     if not controller.driver or controller.kind not in {"hba", "raid", "ahci"}:
+        return controller
+    if controller.kind == "raid" and family.source == _NO_ROW:
+        # Volumes of a driver that is not in the table cannot be told from drives.
         return controller
     volumes = sum(disk.kind == "virtual-disk" for disk in own)
     drives = len(own) - volumes

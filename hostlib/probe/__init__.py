@@ -100,11 +100,13 @@ def _read_storage(runner: Runner, source: Source, budget: _Budget) -> Storage:
 def _read_vgs(
     runner: Runner, devices: Sequence[Device], names: Mapping[str, str], budget: _Budget
 ) -> dict[str, Vg]:
-    if not any(device.udev.get("ID_FS_TYPE") == "LVM2_member" for device in devices):
+    members = (device.udev for device in devices if device.udev.get("ID_FS_TYPE") == "LVM2_member")
+    paths = sorted(udev["DEVNAME"] for udev in members if "DEVNAME" in udev)
+    if not paths:
         return {}
     # Names of VGs decide what an installation renames, health only warns: LVM gets the time that there is.
     seconds = max(LVM_SECONDS, budget.rest(keep=1.0))
-    found = gather("LVM", {"VGs": lambda: read_vgs(runner)}, seconds)
+    found = gather("LVM", {"VGs": lambda: read_vgs(runner, paths)}, seconds)
     return {names.get(path, path): vg for path, vg in found.get("VGs", {}).items()}
 
 

@@ -47,6 +47,7 @@ def read_controllers(
     """
     pci = {device.sysfs: device for device in attempt("PCI devices", source.devices, "pci") or []}
     nodes = {device.name: device for device in block}
+    labels = {disk.name: disk.stable_path for disk in disks}
     places = {
         disk.name: place
         for disk in disks
@@ -55,7 +56,7 @@ def read_controllers(
     owners = {
         name: owner
         for name, place in places.items()
-        if (owner := attempt(f"controller of {name}", _owner, place, pci, source.root))
+        if (owner := attempt(f"controller of {labels[name]}", _owner, place, pci, source.root))
     }
     storage = [folder for folder in pci if _class(folder).startswith(_STORAGE_CLASS)]
     folders = dict.fromkeys([*sorted(storage, key=lambda folder: folder.name), *owners.values()])
@@ -132,7 +133,7 @@ def _read_controller(folder: Path, pci: Mapping[Path, Device]) -> _Found:
         driver=driver,
         kind="raid" if is_boot_raid(pci_id, subsystem_id) else family.kind,
         firmware=next((text for path in _firmware_paths(folder, family) if (text := _text(path))), ""),
-        hidden_disks=int(remapped) if remapped.isdigit() else None,
+        hidden_disks=int(remapped) if remapped.isdecimal() else None,
     )
     return _Found(controller, family, pci_class)
 

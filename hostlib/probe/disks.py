@@ -68,7 +68,7 @@ def read_disks(
     around = _Surroundings(devices, mounts, vgs)
     shared = _shared_links(devices)
     found = [
-        attempt(f"disk {device.name}", _read_disk, device, around, shared)
+        attempt(f"disk {_label(device, shared)}", _read_disk, device, around, shared)
         for device in devices
         if is_disk(device)
     ]
@@ -169,14 +169,14 @@ class _Surroundings:
 
 def _read_disk(device: Device, around: _Surroundings, shared: frozenset[str]) -> Disk:
     parts = around.parts(device)
-    partitions = [attempt(f"partition {part.name}", _read_partition, part) for part in parts[1:]]
+    partitions = [attempt(f"partition {_label(part, shared)}", _read_partition, part) for part in parts[1:]]
     contents = [content for part in parts for content in around.contents(part)]
     mountpoints = {point for content in contents for point in content.mountpoints}
     links = [link for link in device.links if link not in shared]
     return Disk(
         name=device.name,
         path=device.udev["DEVNAME"],
-        ids=order_ids(link.removeprefix(BY_ID) for link in links if link.startswith(BY_ID)),
+        ids=_ids(device, shared),
         paths=order_paths(
             (link.removeprefix(BY_PATH) for link in links if link.startswith(BY_PATH)),
             device.udev.get("ID_PATH", ""),
@@ -199,6 +199,16 @@ def _read_disk(device: Device, around: _Surroundings, shared: frozenset[str]) ->
     )
 
 
+def _ids(device: Device, shared: frozenset[str]) -> tuple[str, ...]:
+    links = (link for link in device.links if link.startswith(BY_ID) and link not in shared)
+    return order_ids(link.removeprefix(BY_ID) for link in links)
+
+
+def _label(device: Device, shared: frozenset[str]) -> str:
+    """Give the name to log; the kernel's where udev gave none for good."""
+    return next((BY_ID + name for name in _ids(device, shared)), device.name)
+
+
 def _read_partition(device: Device) -> Partition:
     return Partition(
         name=device.name,
@@ -213,7 +223,7 @@ def _number(device: Device, attribute: str) -> int:
     """Give a number that every device of its kind has. Raises ValueError where a broken one does not tell."""
     text = device.attribute(attribute)
     if not text.isdecimal():
-        raise ValueError(f"{device.sysfs / attribute} has {text!r} for a number")
+        raise ValueError(f"{attribute} has {text[:40]!r} for a number")
     return int(text)
 
 

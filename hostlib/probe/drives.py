@@ -65,8 +65,10 @@ def infer_volumes(controller: Controller, disks: Sequence[Disk]) -> tuple[Contro
     """Say what must be true of the volumes of a controller whose drives are all known, without a vendor's tool.
 
     No volumes: the drives that are not passed through are unconfigured. As many volumes as other drives, each
-    between 90 % and 100 % of the size of a drive of its own: each is a RAID0 over a single drive, as a level with
-    redundancy does not leave that much. (A RAID0 over all of them, cut into as many slices, looks the same.) Anything else says nothing, and nor does a drive that is shown but cannot be told from the rest.
+    between 90 % and 100 % of the size of a drive of its own, and all of them together lacking less than one drive:
+    each is a RAID0 over a single drive, as a level with redundancy takes a drive at least. (A RAID0 over all of
+    them, cut into as many slices, looks the same, and so does a mirror whose other drive was pulled out.) Anything
+    else says nothing, and nor does a drive that is shown but cannot be told from the rest.
     """
     volumes = volumes_of(controller, disks)
     shown = [disk for disk in disks if disk.controller == controller.address and disk not in volumes]
@@ -90,6 +92,8 @@ def _one_each(volumes: Sequence[Disk], drives: Sequence[Drive]) -> bool:
     # Largest with largest: if any pairing fits, this one does.
     volume_sizes = sorted(disk.size_bytes for disk in volumes)
     drive_sizes = sorted(drive.size_bytes or 0 for drive in drives)
+    if sum(drive_sizes) - sum(volume_sizes) >= min(drive_sizes, default=0):
+        return False
     return len(volume_sizes) == len(drive_sizes) and all(
         _SMALLEST_PART * drive <= volume <= drive
         for volume, drive in zip(volume_sizes, drive_sizes, strict=True)

@@ -71,14 +71,16 @@ def read_health(
     until = time.monotonic() + seconds
     hosts = {host: c for c in controllers for host in _hosts(c, disks, root)}
     listed = _read_scan(runner, controllers, hosts, seconds * _SCAN_PART)
-    left = until - time.monotonic()
     behind = {**listed, **_numbered(controllers, hosts, disks)}
-    asks = {disk.stable_path: _ask_disk(runner, disk, left) for disk in disks if _may_have(disk, controllers)}
+    asks = {
+        disk.stable_path: _ask_disk(runner, disk, until) for disk in disks if _may_have(disk, controllers)
+    }
     asks |= {
-        _label(key): partial(_ask, runner, path, key[1], left, wear=True)
+        _label(key): partial(_ask, runner, path, key[1], until, wear=True)
         for key, path in behind.items()
         if _can_be_asked(key)
     }
+    left = until - time.monotonic()
     answers = {key: answer for key, answer in gather("SMART of", asks, left).items() if answer}
     return _apply(controllers, _with_answers(disks, answers), behind, listed, answers)
 
@@ -105,14 +107,15 @@ def _may_have(disk: Disk, controllers: Iterable[Controller]) -> bool:
     )
 
 
-def _ask_disk(runner: Runner, disk: Disk, seconds: float) -> Ask:
-    return partial(_ask, runner, disk.path, "", seconds, wear=disk.bus != "usb")
+def _ask_disk(runner: Runner, disk: Disk, until: float) -> Ask:
+    return partial(_ask, runner, disk.path, "", until, wear=disk.bus != "usb")
 
 
-def _ask(runner: Runner, path: str, device_type: str, seconds: float, *, wear: bool) -> Smart | None:
+def _ask(runner: Runner, path: str, device_type: str, until: float, *, wear: bool) -> Smart | None:
     chosen = ("-d", device_type) if device_type else ()
     argv = (*_ASK, *(_WEAR if wear else ()), *chosen, path)
-    done = runner.run(argv, ok=_ANY_STATUS, timeout_seconds=seconds * _COMMAND_PART)
+    left = (until - time.monotonic()) * _COMMAND_PART
+    done = runner.run(argv, ok=_ANY_STATUS, timeout_seconds=left)
     return parse_smart(done.stdout, " ".join(("smartctl", *chosen)))
 
 

@@ -16,7 +16,7 @@ LOG = logging.getLogger("slipway.probe")
 SOCKET: Final = Path("/run/systemd/netif/io.systemd.Network")
 CALL: Final = b'{"method":"io.systemd.Network.GetLLDPNeighbors"}\0'
 END: Final = b"\0"
-LIMIT_SECONDS: Final = 2
+LIMIT_SECONDS: Final = 1
 LIMIT_BYTES: Final = MIB
 LONGEST: Final = 64
 """Characters that are kept of a text; a standard switch may send 255."""
@@ -31,11 +31,12 @@ def read_neighbours(path: Path = SOCKET) -> dict[int, Neighbour]:
     """
     if not path.is_socket():
         return {}
+    until = time.monotonic() + LIMIT_SECONDS
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(LIMIT_SECONDS)
             connection.connect(str(path))
-            return parse_neighbours(ask(connection, time.monotonic() + LIMIT_SECONDS))
+            return parse_neighbours(ask(connection, until))
     except (OSError, ValueError) as error:
         LOG.debug("no LLDP: %s", error)
         return {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hostlib.run import Runner
@@ -22,9 +23,15 @@ class Vg:
     tags: tuple[str, ...] = ()
 
 
-def read_vgs(runner: Runner) -> dict[str, Vg]:
-    """Give path of a PV -> its VG. Raises CommandError, ValueError, KeyError."""
-    return parse_pvs(runner.run(COMMAND, ok=(0, PARTIAL), timeout_seconds=TIMEOUT_SECONDS).stdout)
+def read_vgs(runner: Runner, paths: Sequence[str] = ()) -> dict[str, Vg]:
+    """Give path of a PV -> its VG. Raises CommandError, ValueError, KeyError.
+
+    With `paths` only these are read (lvm(8), `--devices`): else LVM looks for its label on every disk, which wakes
+    those that sleep and waits for those that hang.
+    """
+    only = ("--devices", ",".join(paths)) if paths else ()
+    done = runner.run((*COMMAND, *only), ok=(0, PARTIAL), timeout_seconds=TIMEOUT_SECONDS)
+    return parse_pvs(done.stdout)
 
 
 def parse_pvs(text: str) -> dict[str, Vg]:

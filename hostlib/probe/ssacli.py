@@ -176,7 +176,7 @@ def _drive(section: _Section, tool: str) -> Drive:
     if state == "unconfigured" and section.get("Drive exposed to OS") == "True":
         state = "passthrough"
     solid = section.get("Interface Type", "").startswith("Solid State")
-    size = re.fullmatch(r"([\d.]+) ([MGT]B)", section.get("Size", ""))
+    size = re.fullmatch(r"(\d{1,9}(?:\.\d+)?) ([MGT]B)", section.get("Size", ""))
     return Drive(
         address=section.name,
         state="failed" if status.startswith("failed") else state,

@@ -187,7 +187,7 @@ def _described(drive: Drive, row: dict[str, object], tool: str) -> Drive:
         size = _exact(int(raw[1], 16), drive.size_bytes) if raw else drive.size_bytes
         return drive.model_copy(update={"serial": text(row, "SN"), "size_bytes": size})
     alert = text(row, "S.M.A.R.T alert flagged by drive")
-    temperature = re.match(r"\d+(?=C)", text(row, "Drive Temperature"))
+    temperature = re.match(r"\d{1,3}(?=C)", text(row, "Drive Temperature"))
     health = Health(
         source=tool,
         passed={"No": True, "Yes": False}.get(alert),
@@ -199,7 +199,7 @@ def _described(drive: Drive, row: dict[str, object], tool: str) -> Drive:
 
 def _size(words: str) -> int | None:
     """Read `14.551 TB`, by which the tool means TiB; three decimals make it right to a thousandth."""
-    found = re.fullmatch(r"([\d.]+) ([MGTP]B)", words)
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d+)?) ([MGTP]B)", words)
     return int(float(found[1]) * _UNITS[found[2]]) if found else None
 
 

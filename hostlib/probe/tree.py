@@ -7,8 +7,11 @@ from collections.abc import Iterator
 
 
 def parse_tree(text: str) -> object:
-    """Read JSON, from the first brace on: some tools print a line before it. Raises ValueError."""
-    return json.loads(text[max(text.find("{"), 0) :])
+    """Read JSON, from the first brace on: some tools print a line before it. Raises ValueError.
+
+    Control characters in texts are let through: some tools write what a drive says as it is.
+    """
+    return json.loads(text[max(text.find("{"), 0) :], strict=False)
 
 
 def at(tree: object, *keys: str) -> object:
@@ -25,9 +28,12 @@ def number(tree: object, *keys: str) -> int | None:
 
 
 def text(tree: object, *keys: str) -> str:
-    """Give a text without white space around it; empty for anything else."""
+    """Give a text without white space around it; empty for anything else.
+
+    Half of a surrogate pair, which JSON can hold and UTF-8 cannot, becomes a question mark.
+    """
     value = at(tree, *keys)
-    return value.strip() if isinstance(value, str) else ""
+    return value.strip().encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
 def flag(tree: object, *keys: str) -> bool | None:

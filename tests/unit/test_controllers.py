@@ -162,6 +162,8 @@ def test_the_mode_is_told_by_what_a_controller_shows() -> None:
     assert mode("megaraid_sas", "0104", "physical", "multipath-path") == ("raid", "hba")
     assert mode("megaraid_sas", "0104", "physical", "virtual-disk") == ("raid", "mixed")
     assert mode("megaraid_sas", "0104") == ("raid", "raid")
+    # A 3ware card: its disks are volumes, but nothing here tells.
+    assert mode("3w-9xxx", "0104", "physical") == ("raid", "")
     assert mode("mpt3sas", "0107") == ("hba", "")
     assert mode("mvsas", "0107") == ("hba", "hba")
     assert mode("ahci", "0106", "physical") == ("ahci", "hba")

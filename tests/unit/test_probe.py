@@ -9,6 +9,7 @@ import pytest
 
 from hostlib import probe
 from hostlib.errors import CommandError
+from hostlib.probe import lldp
 from hostlib.probe.lvm import COMMAND, Vg, parse_pvs, read_vgs
 from hostlib.probe.mounts import parse_mounts
 from hostlib.probe.netlink import Netlink
@@ -166,6 +167,18 @@ def test_failing_programs_and_a_failing_network_leave_the_disks(
         "smartctl is not installed",
     ]
     assert json.loads(inventory.model_dump_json(by_alias=True))["schema"] == 1
+
+
+def test_lvm_reads_only_pvs(machine: Source) -> None:
+    """Not the disk that sleeps, nor the one that hangs."""
+    runner = Recorded({"udevadm": "", "pvs": PVS})
+    probe.read_inventory(runner, machine)
+    assert runner.calls[1:] == [(*COMMAND, "--devices", "/dev/sdd3")]
+
+
+def test_the_parts_of_the_time_fit_into_the_whole() -> None:
+    waits = (probe.SETTLE_SECONDS + 1, lldp.LIMIT_SECONDS, probe.LVM_SECONDS)
+    assert sum(waits) < probe.LIMIT_SECONDS
 
 
 def test_lvm_is_not_asked_where_no_pv_is(machine: Source) -> None:

@@ -84,8 +84,7 @@ def test_a_disk_that_fails_while_it_is_read_does_not_hide_the_others(
     tree.disk("sdb")
     break_file(sda.sysfs / attribute, monkeypatch)
     assert [disk.name for disk in read_disks(tree.devices, {}, {})] == ["sdb"]
-    failed = sda.sysfs / attribute
-    assert caplog.messages == [f"disk sda: cannot be read: ValueError: {failed} has '' for a number"]
+    assert caplog.messages == [f"disk sda: cannot be read: ValueError: {attribute} has '' for a number"]
 
 
 def test_a_disk_that_fails_to_tell_what_may_be_missing_is_shown(
@@ -134,6 +133,18 @@ def test_a_partition_that_cannot_be_read_leaves_its_disk_and_content(
     assert [partition.name for partition in disk.partitions] == ["sda2"]
     assert disk.contents == (Content(device="sda1", type="ext4"),)
     assert "partition sda1: cannot be read" in caplog.text
+
+
+def test_the_log_names_disks_and_partitions_by_id(tree: Tree, caplog: pytest.LogCaptureFixture) -> None:
+    disk = tree.disk("sda", ids=["wwn-0x5000c500a1b2c300", "ata-HDD_S1"])
+    part = tree.partition("sda1", DEVLINKS="/dev/disk/by-id/ata-HDD_S1-part1")
+    (disk.sysfs / "size").write_text("?")
+    (part.sysfs / "size").write_text("?")
+    assert read_disks(tree.devices, {}, {}) == ()
+    assert caplog.messages == [
+        f"{what}: cannot be read: ValueError: size has '?' for a number"
+        for what in ("partition /dev/disk/by-id/ata-HDD_S1-part1", "disk /dev/disk/by-id/ata-HDD_S1")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -195,6 +195,7 @@ def test_as_many_volumes_as_drives_of_the_same_sizes() -> None:
         pytest.param([10**12 + 1], [10**12], id="larger than the drive"),
         pytest.param([10**12, 10**12], [10**12, 2 * 10**12], id="one of the sizes differs"),
         pytest.param([10**12], [None], id="a drive of unknown size"),
+        pytest.param([11 * 10**11] * 12, [12 * 10**11] * 12, id="twelve volumes on one RAID5"),
     ],
 )
 def test_volumes_that_do_not_fit_stay_unknown(volumes: list[int], drives: list[int | None]) -> None:

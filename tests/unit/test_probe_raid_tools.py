@@ -1,6 +1,7 @@
 """What the vendors' tools for RAID controllers tell, and how it gets into the inventory."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.unit.raid_tool_data import (
     SSACLI,
     VOLUMES,
     answer,
+    pd,
 )
 
 ADDRESS = "0000:0a:00.0"
@@ -122,6 +124,24 @@ def test_no_shape_of_a_storcli_answer_raises(odd: Any) -> None:
         for key in data:
             parse_storcli([answer(CONTROLLER), answer({**data, key: odd})], "storcli")
     parse_storcli([json.dumps({"Controllers": odd})], "storcli")
+
+
+def test_one_odd_drive_leaves_the_others_to_storcli() -> None:
+    """storcli writes what a drive says as it is, control characters too."""
+    odd = {**pd("252:0", "Onln", 0), "Size": "1.2.3 TB", "Model": "A\tB"}
+    output = answer({"PD LIST": [odd, pd("252:1", "UGood")], "Basics": CONTROLLER["Basics"]})
+    (told,) = parse_storcli([output.replace("\\t", "\t")], "storcli")
+    assert [(drive.model, drive.size_bytes) for drive in told.drives] == [
+        ("A\tB", None),
+        ("SAMSUNG MZ7LH480HAHQ", 479559942144),
+    ]
+
+
+def test_one_odd_drive_leaves_the_others_to_ssacli() -> None:
+    odd = re.sub(r"^( +Size): .*", r"\1: 1.2.3 TB", SSACLI, flags=re.MULTILINE)
+    assert [len(told.drives) for told in parse_ssacli(odd)] == [
+        len(told.drives) for told in parse_ssacli(SSACLI)
+    ]
 
 
 def test_ssacli_controllers() -> None:

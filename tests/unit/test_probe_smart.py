@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hostlib.inventory import Health
+from hostlib.inventory import Drive, Health
 from hostlib.probe.smart import Smart, parse_scan, parse_smart
 from tests.unit.smart_data import (
     NVME,
@@ -147,3 +147,9 @@ def test_no_shape_of_an_answer_raises(odd: Any) -> None:
 
 def test_scan_gives_drives_behind_megaraid_alone() -> None:
     assert parse_scan(SCAN) == [(2, "megaraid,0"), (2, "megaraid,1"), (3, "sat+megaraid,0")]
+
+
+def test_what_utf_8_cannot_write_does_not_break_the_inventory() -> None:
+    smart = parse_smart(smartctl(0, **{**SAS, "serial_number": "S\ud800AS1"}))
+    assert smart
+    assert Drive(address="megaraid,0", serial=smart.serial).model_dump_json()
