@@ -124,6 +124,14 @@ def test_what_cannot_be_read_is_told_beside_the_output(
         assert out == quiet
 
 
+def test_a_record_of_before_is_not_said_to_be_well(run: Callable[..., Outcome], tmp_path: Path) -> None:
+    path = tmp_path / "before.json"
+    path.write_text(ONE.model_dump_json(by_alias=True, exclude={"controllers"}))
+    status, out, err = run("check", "--inventory", path)
+    assert (status, out.splitlines()[-1].endswith(", 1 could not be read")) == (0, True)
+    assert err.startswith(f"WARNING {path}: the record knows no controllers: RAID volumes ")
+
+
 @pytest.mark.parametrize("verb", ["inventory", "check"])
 def test_an_ordinary_user_is_told_what_is_left_out_for_him(
     run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, verb: str
