@@ -59,7 +59,18 @@ def complaints(value: Any, schema: dict[str, Any], path: str = "") -> Iterator[s
 
 
 KNOWN_WORDS = {
-    *("$defs", "$schema", "additionalProperties", "anyOf", "const", "default", "description", "enum", "format", "items"),
+    *(
+        "$defs",
+        "$schema",
+        "additionalProperties",
+        "anyOf",
+        "const",
+        "default",
+        "description",
+        "enum",
+        "format",
+        "items",
+    ),
     *("maximum", "minimum", "oneOf", "properties", "required", "title", "type", "writeOnly"),
 }
 

@@ -360,9 +360,7 @@ def test_an_internal_error_with_debug(run: Callable[..., Outcome], monkeypatch: 
     assert "internal error: ZeroDivisionError: division by zero" in err
 
 
-def test_output_to_a_full_disk(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_output_to_a_full_disk(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with Path("/dev/full").open("w") as stdout:
         monkeypatch.setattr(sys, "stdout", stdout)
         assert main(["schema"]) == 4
