@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import signal
@@ -32,10 +33,16 @@ def run_verb(program: str, verb: Callable[[], int], *, debug: bool) -> int:
         sys.stderr.write(f"{program}: interrupted\n")
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        # Who reads our output has seen enough. What is left of it must not be tried again when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Who reads our output has seen enough.
+        _drop_output()
         return 128 + signal.SIGPIPE
     except Exception as error:  # noqa: BLE001 - the last line of defence
+        # Of a file that we write ourselves the error has the name.
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC and not error.filename:
+            _drop_output()
+            what = "standard output: there is no space left where it is written to"
+            sys.stderr.write(f"{what}; free some, and do not use what has been written\n")
+            return ExitStatus.STEP_FAILED
         if debug:
             traceback.print_exc()
         what = f"internal error: {type(error).__name__}: {error}"
@@ -43,6 +50,11 @@ def run_verb(program: str, verb: Callable[[], int], *, debug: bool) -> int:
         sys.stderr.write(f"{Problem(program, what, todo)}\n")
         return ExitStatus.BUG
     return status
+
+
+def _drop_output() -> None:
+    """Let go of what is not written yet: it must not be tried again when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def add_check_options(verb: argparse.ArgumentParser) -> None:
@@ -91,6 +103,11 @@ def read_this_machine(prefix: str = "WARNING ") -> tuple[Inventory, tuple[str, .
     log = logging.getLogger("slipway")
     log.addHandler(warnings)
     try:
+        if os.geteuid():
+            logging.getLogger("slipway.probe").warning(
+                "not run as root: health of the drives, VGs and the machine's serial number are left out; "
+                "run it as root to have all"
+            )
         inventory = read_inventory(SystemRunner())
     finally:
         log.removeHandler(warnings)

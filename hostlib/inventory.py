@@ -185,7 +185,7 @@ class Controller(Record):
     """How the mode is known."""
     firmware: str = ""
     hidden_disks: int | None = None
-    """Disks behind it that the kernel says it cannot reach: NVMe drives remapped by Intel RST or behind VMD."""
+    """NVMe drives that the kernel says it cannot reach: remapped by Intel RST. None: it does not say."""
     battery: Literal["good", "bad", "none", ""] = ""
     """Of the write cache; empty where nobody tells."""
     drives: tuple[Drive, ...] = ()

@@ -13,10 +13,16 @@ from hostlib.probe.kernel import read_nic_firmware, read_synchronised
 from hostlib.probe.lldp import read_neighbours
 from hostlib.probe.netlink import Netlink, read_netlink
 from hostlib.probe.udev import Device, read_devices
+from hostlib.run import ENVIRONMENT
 
 
 def _now() -> int:
     return int(time.time())
+
+
+def find_program(name: str) -> str | None:
+    """Give where the runner finds a program: an ordinary user's PATH has no /usr/sbin."""
+    return shutil.which(name, path=ENVIRONMENT["PATH"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,7 @@ class Source:
     """Gives the firmware's version of a network interface; empty where it cannot be told."""
     synchronised: Callable[[], bool] = read_synchronised
     """Whether a time server keeps the system's clock right."""
-    which: Callable[[str], str | None] = shutil.which
+    which: Callable[[str], str | None] = find_program
     """Gives where a program is; None where it is not installed."""
     now: Callable[[], int] = _now
     """Seconds since 1970 (UTC)."""

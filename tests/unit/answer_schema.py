@@ -1,4 +1,4 @@
-"""The part of JSON Schema that the answer file's schema uses, as a check of values."""
+"""The part of JSON Schema that the schemas of answer file and inventory use, as a check of values."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
+from hostlib.inventory import render_inventory_schema
 from installer.answers import render_schema
 
 SCHEMA: Final[dict[str, Any]] = json.loads(render_schema())
+INVENTORY_SCHEMA: Final[dict[str, Any]] = json.loads(render_inventory_schema())
+DEFINITIONS: Final[dict[str, Any]] = {**SCHEMA["$defs"], **INVENTORY_SCHEMA["$defs"]}
 KINDS: Final[dict[str, Any]] = {
     "string": str,
     "boolean": bool,
@@ -22,7 +25,7 @@ KINDS: Final[dict[str, Any]] = {
 
 def resolved(schema: dict[str, Any]) -> dict[str, Any]:
     if "$ref" in schema:
-        found: dict[str, Any] = SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]]
+        found: dict[str, Any] = DEFINITIONS[schema["$ref"].rpartition("/")[2]]
         return found
     return schema
 
@@ -56,7 +59,18 @@ def complaints(value: Any, schema: dict[str, Any], path: str = "") -> Iterator[s
 
 
 KNOWN_WORDS = {
-    *("$defs", "additionalProperties", "anyOf", "const", "default", "description", "enum", "format", "items"),
+    *(
+        "$defs",
+        "$schema",
+        "additionalProperties",
+        "anyOf",
+        "const",
+        "default",
+        "description",
+        "enum",
+        "format",
+        "items",
+    ),
     *("maximum", "minimum", "oneOf", "properties", "required", "title", "type", "writeOnly"),
 }
 

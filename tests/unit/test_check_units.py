@@ -37,11 +37,14 @@ def test_the_service_saves_and_can_reach_drives() -> None:
     options = parser().parse_args(arguments[0].split())
     assert (options.verb, options.save, options.purpose, options.allow) == ("check", True, "system", [])
     assert service["Type"] == "oneshot"
-    # The file's folder is all that may be written to.
+    # The file's folder and that of LVM's locks are all that may be written to.
     assert service["ProtectSystem"] == "strict"
+    assert service["ReadWritePaths"] == "/run/lock"
     assert service["StateDirectory"] == STATE.name == FINDINGS.parent.name
     assert set(service["CapabilityBoundingSet"].split()) == {"CAP_SYS_ADMIN", "CAP_SYS_RAWIO", "CAP_MKNOD"}
     assert set(service["RestrictAddressFamilies"].split()) == {"AF_UNIX", "AF_NETLINK", "AF_INET", "AF_INET6"}
     # Each of these hides drives, the way to them, or the clock.
     hiding = {"PrivateDevices", "DeviceAllow", "DevicePolicy", "ProtectClock", "PrivateNetwork", "ProcSubset"}
     assert not hiding & set(service)
+    # What is mounted below /home stays in /proc/self/mountinfo: that disk is in use.
+    assert service["ProtectHome"] == "read-only"

@@ -125,6 +125,26 @@ def test_what_cannot_be_read_is_told_beside_the_output(
         assert out == quiet
 
 
+def test_a_record_of_before_is_not_said_to_be_well(run: Callable[..., Outcome], tmp_path: Path) -> None:
+    path = tmp_path / "before.json"
+    path.write_text(ONE.model_dump_json(by_alias=True, exclude={"controllers"}))
+    status, out, err = run("check", "--inventory", path)
+    assert (status, out.splitlines()[-1].endswith(", 1 could not be read")) == (0, True)
+    assert err.startswith(f"WARNING {path}: the record knows no controllers: RAID volumes ")
+
+
+@pytest.mark.parametrize("verb", ["inventory", "check"])
+def test_an_ordinary_user_is_told_what_is_left_out_for_him(
+    run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setattr("hostlib.probe.read_inventory", lambda _: ONE)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    status, out, err = run(verb)
+    assert status == 0
+    assert err.startswith("WARNING slipway.probe: not run as root: health of the drives, ")
+    assert out.endswith(", 1 could not be read\n" if verb == "check" else "}\n")
+
+
 def test_check_of_this_machine(run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hostlib.probe.read_inventory", lambda _: ONE)
     assert run("check") == run("check", *INVENTORY)
@@ -339,6 +359,17 @@ def test_an_internal_error_with_debug(run: Callable[..., Outcome], monkeypatch: 
     assert (status, out) == (1, "")
     assert "Traceback" in err
     assert "internal error: ZeroDivisionError: division by zero" in err
+
+
+def test_output_to_a_full_disk(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with Path("/dev/full").open("w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert main(["schema"]) == 4
+        monkeypatch.undo()
+    assert capsys.readouterr().err == (
+        "standard output: there is no space left where it is written to; "
+        "free some, and do not use what has been written\n"
+    )
 
 
 def test_a_reader_that_has_seen_enough(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hostlib.checks import run_checks
 from hostlib.inventory import parse_inventory
 from hostlib.sizes import GIB
 from installer.answers import parse_answers
@@ -58,6 +59,12 @@ def test_an_example_begins_with_what_it_is_for(name: str) -> None:
     first, *_ = (EXAMPLES / f"{name}.toml").read_text(encoding="utf-8").splitlines()
     assert first.startswith("# ")
     assert first.endswith(".")
+
+
+def test_the_server_shows_what_a_raid_controller_looks_like() -> None:
+    server = parse_inventory((PROJECT / "examples/machines/nvme-server.json").read_text())
+    blocking = [found.id for found in run_checks(server, "ceph") if found.severity == "blocking"]
+    assert blocking == ["raid-unknown"]
 
 
 def test_minimal() -> None:

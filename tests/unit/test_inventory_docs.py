@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hostlib.inventory import parse_inventory, render_inventory, render_inventory_schema
+from tests.unit.answer_schema import INVENTORY_SCHEMA, complaints
 
 PROJECT = Path(__file__).parents[2]
 DOCUMENT = PROJECT / "docs/inventory.md"
@@ -94,6 +95,27 @@ def test_the_schema_explains_itself() -> None:
     assert SCHEMA["properties"]["schema"]["const"] == 1
     assert "/dev/disk/by-id" in SCHEMA["$defs"]["Disk"]["properties"]["ids"]["description"]
     assert all(record["description"] for record in SCHEMA["$defs"].values())
+
+
+RECORDED = sorted(
+    [
+        *(PROJECT / "tests/machines").glob("*.json"),
+        *(PROJECT / "tests/machines/qemu").glob("*/inventory.json"),
+        *(PROJECT / "examples/machines").glob("*.json"),
+    ]
+)
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_every_recorded_machine_fits_the_schema(path: Path) -> None:
+    machine = json.loads(path.read_text(encoding="utf-8"))
+    assert list(complaints(machine, INVENTORY_SCHEMA)) == []
+    machine["disks"][0]["size_bytes"] = None
+    machine["disks"][0]["kind"] = "drive"
+    assert list(complaints(machine, INVENTORY_SCHEMA)) == [
+        ".disks[].size_bytes: is no integer",
+        ".disks[].kind: is none of the choices",
+    ]
 
 
 def test_a_record_of_before_is_read_and_one_of_a_later_version_refused() -> None:

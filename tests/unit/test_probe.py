@@ -13,7 +13,7 @@ from hostlib.probe import lldp
 from hostlib.probe.lvm import COMMAND, Vg, parse_pvs, read_vgs
 from hostlib.probe.mounts import parse_mounts
 from hostlib.probe.netlink import Netlink
-from hostlib.probe.source import Source
+from hostlib.probe.source import Source, find_program
 from hostlib.probe.udev import Device, _valid, decoded
 from hostlib.run import Completed
 
@@ -205,3 +205,9 @@ def test_commands_that_do_not_end_are_left_behind(machine: Source, monkeypatch: 
     assert time.monotonic() - started < 5
     assert [(disk.name, disk.contents[0].vg, disk.health) for disk in inventory.disks] == [("sdd", "", None)]
     end.set()
+
+
+def test_programs_are_found_where_an_ordinary_user_does_not_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert find_program("sh")
+    assert find_program("no-such-program") is None
