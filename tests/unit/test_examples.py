@@ -64,7 +64,7 @@ def test_an_example_begins_with_what_it_is_for(name: str) -> None:
 def test_the_server_shows_what_a_raid_controller_looks_like() -> None:
     server = parse_inventory((PROJECT / "examples/machines/nvme-server.json").read_text())
     blocking = [found.id for found in run_checks(server, "ceph") if found.severity == "blocking"]
-    assert blocking == ["raid-unknown"]
+    assert blocking == ["raid-volume", "disk-failing"]
 
 
 def test_minimal() -> None:

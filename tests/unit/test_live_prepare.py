@@ -195,4 +195,4 @@ def test_warnings_are_told_where_the_installation_is_refused_too(
     warned = list[str]()
     with pytest.raises(UserError, match="no disk"):
         prepare(answers(ENS2), FakeRunner(), quiet, warned.append, no_note)
-    assert "hides NVMe drives" in "".join(warned), "it may be why"
+    assert "keeps the NVMe drives" in "".join(warned), "it may be why"
