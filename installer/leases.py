@@ -11,9 +11,9 @@ from typing import Final
 
 from hostlib.files import read_if_there, write_atomic
 from hostlib.inventory import Inventory, Lease
-from hostlib.probe import read_inventory
+from hostlib.probe import read_network
+from hostlib.probe.attempt import attempt
 from hostlib.probe.leases import has_lease
-from hostlib.run import Runner
 
 LOG = logging.getLogger("slipway.leases")
 LEASE_SECONDS: Final = 30
@@ -24,22 +24,22 @@ NAMESERVERS: Final = 3
 
 
 def wait_for_leases(
-    runner: Runner, inventory: Inventory, say: Callable[[str], None], seconds: int = LEASE_SECONDS
+    inventory: Inventory, say: Callable[[str], None], seconds: int = LEASE_SECONDS
 ) -> Inventory:
     """Wait for DHCP where that can help, for `seconds` each time; give the machine as it is then."""
     if not any(lease.dhcp for lease in inventory.leases):
         say(f"waiting for DHCP, at most {seconds} s\n")
-        inventory = wait_for_lease(runner, inventory, seconds, everywhere=False)
+        inventory = wait_for_lease(inventory, seconds, everywhere=False)
     leased = {lease.nic for lease in inventory.leases if not lease.gateway}
     waiting = [nic.name for nic in inventory.nics if nic.physical and nic.link and nic.name not in leased]
     if leased and waiting and not any(lease.gateway for lease in inventory.leases):
         # What came first may be the network of a BMC or of a storage system.
         say(f"no gateway by DHCP yet; waiting for {', '.join(waiting)}, at most {seconds} s\n")
-        inventory = wait_for_lease(runner, inventory, seconds, everywhere=True)
+        inventory = wait_for_lease(inventory, seconds, everywhere=True)
     return inventory
 
 
-def wait_for_lease(runner: Runner, inventory: Inventory, seconds: int, *, everywhere: bool) -> Inventory:
+def wait_for_lease(inventory: Inventory, seconds: int, *, everywhere: bool) -> Inventory:
     """Wait for DHCPv4 on one interface, or `everywhere` that has a link; give the machine as it is then.
 
     Looks at systemd-networkd's lease files: its own program for that, systemd-networkd-wait-online, is content with
@@ -55,7 +55,8 @@ def wait_for_lease(runner: Runner, inventory: Inventory, seconds: int, *, everyw
         if leased == len(nics) or (leased and not everywhere):
             break
         time.sleep(POLL_SECONDS)
-    return read_inventory(runner)
+    found = attempt("the network", read_network)
+    return inventory.model_copy(update={"nics": found[0], "leases": found[1]}) if found else inventory
 
 
 def domains_of(leases: Iterable[Lease]) -> tuple[str, ...]:

@@ -248,7 +248,8 @@ class Live:
         if self._ssh is None:
             return
         try:
-            inventory = wait_for_leases(self._runner, read_inventory(self._runner), self._consoles.say)
+            found = read_inventory(self._runner, health=False)
+            inventory = wait_for_leases(found, self._consoles.say)
             self._ssh.wait(SSH_SECONDS)
             self._consoles.say(self._ssh.render(inventory.nics))
         except (SlipwayError, OSError, ValueError) as error:

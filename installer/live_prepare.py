@@ -70,7 +70,7 @@ def prepare(answers: Answers, runner: Runner, say: Say, warn: Say, note: Note) -
     unmount_leftovers(runner)
     inventory = read_inventory(runner)
     if needs_lease(answers):
-        inventory = wait_for_leases(runner, inventory, say)
+        inventory = wait_for_leases(inventory, say)
     apply_resolver(inventory)
     findings = check_machine(answers, inventory)
     note(inventory, findings)

@@ -111,7 +111,7 @@ class Session:
 
     def _read_machine(self) -> Inventory | None:
         try:
-            return wait_for_leases(self._runner, read_inventory(self._runner), self._say)
+            return wait_for_leases(read_inventory(self._runner), self._say)
         except (SlipwayError, OSError, ValueError) as error:
             LOG.warning("the report goes without the machine: %s", error)
             return None

@@ -55,8 +55,10 @@ class _Budget:
 Storage = tuple[tuple[Controller, ...], tuple[Disk, ...]]
 
 
-def read_inventory(runner: Runner, source: Source = THIS_MACHINE) -> Inventory:
+def read_inventory(runner: Runner, source: Source = THIS_MACHINE, *, health: bool = True) -> Inventory:
     """Read this machine in at most `LIMIT_SECONDS`; what cannot be read is left out with a warning in the log.
+
+    Without `health` no drive is asked, nor the tools of RAID controllers: for who only looks which disk is which.
 
     Raises ValueError when /proc/meminfo cannot be read.
     """
@@ -66,6 +68,8 @@ def read_inventory(runner: Runner, source: Source = THIS_MACHINE) -> Inventory:
     attempt("udev's queue", runner.run, settle, timeout_seconds=SETTLE_SECONDS + 1)
     nics, leases = attempt("the network", read_network, source) or ((), ())
     controllers, disks = attempt("the disks", _read_storage, runner, source, budget) or ((), ())
+    if health:
+        controllers, disks = _ask_drives(runner, source, budget, controllers, disks)
     return Inventory(
         dmi=read_dmi(source.root),
         firmware=read_firmware(source.root),
@@ -87,7 +91,16 @@ def _read_storage(runner: Runner, source: Source, budget: _Budget) -> Storage:
     mountinfo = (source.root / "proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
     mounts = parse_mounts(mountinfo, read_if_there(source.root / "proc/swaps") or "", names)
     disks = read_disks(devices, mounts, _read_vgs(runner, devices, names, budget))
-    controllers, disks = attempt("the controllers", read_controllers, source, disks, devices) or ((), disks)
+    return attempt("the controllers", read_controllers, source, disks, devices) or ((), disks)
+
+
+def _ask_drives(
+    runner: Runner,
+    source: Source,
+    budget: _Budget,
+    controllers: tuple[Controller, ...],
+    disks: tuple[Disk, ...],
+) -> Storage:
     seconds = min(TOOL_SECONDS, budget.rest())
     told = attempt("RAID tools", read_raid_tools, runner, controllers, disks, seconds, which=source.which)
     controllers, disks = told or (controllers, disks)

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+from hostlib.errors import SlipwayError
+
 LOG = logging.getLogger("slipway.probe")
 
 P = ParamSpec("P")
@@ -17,5 +19,7 @@ def attempt(what: str, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
     try:
         return read(*args, **kwargs)
     except Exception as error:  # noqa: BLE001 - whatever a broken device raises, the others are still to be read
-        LOG.warning("%s: cannot be read: %s: %s", what, type(error).__name__, error)
+        # A message of ours stands for itself; of another error the name of its type is often all that tells something.
+        kind = "" if isinstance(error, SlipwayError) else f"{type(error).__name__}: "
+        LOG.warning("%s: cannot be read: %s%s", what, kind, error)
         return None

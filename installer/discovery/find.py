@@ -149,7 +149,7 @@ class _Finder:
     def _fetch(self, url: str, trust: Trust, source: str, inventory: Inventory | None = None) -> Answer:
         if inventory is None:
             inventory = read_inventory(self._runner)
-            inventory = wait_for_leases(self._runner, inventory, self._say, REQUIRED_NETWORK_SECONDS)
+            inventory = wait_for_leases(inventory, self._say, REQUIRED_NETWORK_SECONDS)
             apply_resolver(inventory)
         return fetch_answer(Server(url, trust, source), inventory, say=self._say, warn=self._warn)
 
@@ -165,13 +165,13 @@ class _Finder:
         inventory = read_inventory(self._runner)
         if not any(nic.physical and nic.link for nic in inventory.nics):
             self._say(f"waiting for the network, at most {seconds} s\n")
-            inventory = wait_for_lease(self._runner, inventory, seconds, everywhere=False)
+            inventory = wait_for_lease(inventory, seconds, everywhere=False)
         leased = {lease.nic for lease in inventory.leases if lease.dhcp}
         waiting = [nic.name for nic in inventory.nics if nic.physical and nic.link and nic.name not in leased]
         # Whichever comes first must not decide.
         if waiting:
             self._say(f"waiting for DHCP on {', '.join(waiting)}, at most {seconds} s\n")
-            inventory = wait_for_lease(self._runner, inventory, seconds, everywhere=True)
+            inventory = wait_for_lease(inventory, seconds, everywhere=True)
         return inventory
 
     def _by_dhcp(self, trust: Trust, inventory: Inventory) -> Answer | None:

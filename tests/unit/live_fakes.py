@@ -116,7 +116,7 @@ class Machine:
         monkeypatch.setattr(live_session, "hold_in_memory", lambda: None)
         monkeypatch.setattr(live_session, "read_inventory", lambda _: FOUR_DISKS)
         monkeypatch.setattr(live_session, "apply_resolver", lambda _: None)
-        monkeypatch.setattr(live, "read_inventory", lambda _: FOUR_DISKS)
+        monkeypatch.setattr(live, "read_inventory", lambda _, **__: FOUR_DISKS)
         monkeypatch.setattr(live, "INSTALL_LOG", self.log)
         monkeypatch.setattr(live_session, "INSTALL_LOG", self.log)
         monkeypatch.setattr(

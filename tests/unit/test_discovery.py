@@ -87,13 +87,13 @@ class Machine:
         found = [self.volumes[label] for label in labels if label in self.volumes]
         return Answer(found[0], "volume") if found and self.now >= self.volume_after else None
 
-    def wait(self, _: object, __: Inventory, seconds: int, *, everywhere: bool) -> Inventory:
+    def wait(self, _: Inventory, seconds: int, *, everywhere: bool) -> Inventory:
         self.waited.append(("all" if everywhere else "any", seconds))
         self.inventory = self.after_wait or self.inventory
         return self.inventory
 
-    def wait_for_one(self, _: object, __: Inventory, ___: object, seconds: int) -> Inventory:
-        return self.wait(_, __, seconds, everywhere=False)
+    def wait_for_one(self, _: Inventory, __: object, seconds: int) -> Inventory:
+        return self.wait(_, seconds, everywhere=False)
 
     def read_txt(self, name: str, servers: tuple[str, ...]) -> str:
         assert servers == ("10.0.2.3",)

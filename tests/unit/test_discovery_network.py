@@ -27,7 +27,6 @@ from installer.leases import wait_for_lease, wait_for_leases
 from installer.volumes import Answer
 from tests.unit import http_servers
 from tests.unit.http_servers import Handler, Servers
-from tests.unit.installer_fakes import FakeRunner
 
 FOUR_DISKS = parse_inventory((Path(__file__).parents[1] / "machines/four-scsi-bios.json").read_text())
 MAC = FOUR_DISKS.nics[0].mac
@@ -227,11 +226,12 @@ def test_leases_are_waited_for_where_there_is_a_link(
     monkeypatch.setattr(leases, "has_lease", leased)
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(time, "sleep", lambda pause: now.__setitem__(0, now[0] + pause))
-    monkeypatch.setattr(leases, "read_inventory", lambda _: FOUR_DISKS)
-    assert wait_for_lease(FakeRunner(), before, 10, everywhere=everywhere) is FOUR_DISKS
+    monkeypatch.setattr(leases, "read_network", lambda: (FOUR_DISKS.nics, FOUR_DISKS.leases))
+    after = wait_for_lease(before, 10, everywhere=everywhere)
+    assert after == before.model_copy(update={"nics": FOUR_DISKS.nics, "leases": FOUR_DISKS.leases})
     assert now[0] == seconds
     bare = FOUR_DISKS.model_copy(update={"nics": ()})
-    assert wait_for_lease(FakeRunner(), bare, 10, everywhere=everywhere) is bare
+    assert wait_for_lease(bare, 10, everywhere=everywhere) is bare
 
 
 def test_a_lease_without_a_gateway_is_not_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,16 +245,16 @@ def test_a_lease_without_a_gateway_is_not_the_last_word(monkeypatch: pytest.Monk
     found = [one, both]
     monkeypatch.setattr(leases, "wait_for_lease", lambda *_, **__: found.pop(0))
     said: list[str] = []
-    assert wait_for_leases(FakeRunner(), none, said.append, 60) is both
+    assert wait_for_leases(none, said.append, 60) is both
     assert said == [
         "waiting for DHCP, at most 60 s\n",
         f"no gateway by DHCP yet; waiting for {card.name}, at most 60 s\n",
     ]
-    assert wait_for_leases(FakeRunner(), both, said.append) is both
+    assert wait_for_leases(both, said.append) is both
 
 
 def test_an_address_of_a_router_is_not_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
     address = Lease(nic=FOUR_DISKS.nics[0].name, address="2001:db8::5/64", gateway="fe80::1")
     early = FOUR_DISKS.model_copy(update={"leases": (address,)})
     monkeypatch.setattr(leases, "wait_for_lease", lambda *_, **__: FOUR_DISKS)
-    assert wait_for_leases(FakeRunner(), early, lambda _: None) is FOUR_DISKS
+    assert wait_for_leases(early, lambda _: None) is FOUR_DISKS

@@ -78,8 +78,16 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Inventory]:
     """What each look at the machine finds, in order; the last look is repeated."""
     looks = [BARE]
     monkeypatch.setattr(execute, "RUN", tmp_path)
-    for module in (live_prepare, leases):
-        monkeypatch.setattr(module, "read_inventory", lambda _: looks.pop(0) if len(looks) > 1 else looks[0])
+
+    def look(*_: object) -> Inventory:
+        return looks.pop(0) if len(looks) > 1 else looks[0]
+
+    def look_at_network() -> tuple[object, object]:
+        found = look()
+        return found.nics, found.leases
+
+    monkeypatch.setattr(live_prepare, "read_inventory", look)
+    monkeypatch.setattr(leases, "read_network", look_at_network)
     monkeypatch.setattr(live_prepare, "apply_resolver", lambda _: None)
     monkeypatch.setattr(live_prepare, "resolve", lambda *_: config(warnings=("this disk is slow",)))
     return looks

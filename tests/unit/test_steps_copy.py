@@ -144,7 +144,7 @@ def test_check_target(update: dict[str, Any], expected: str | None) -> None:
 
 def run_verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[], object]) -> list[float]:
     monkeypatch.setattr(shutil, "which", lambda name, path: f"{path.split(':')[0]}/{name}")
-    monkeypatch.setattr(verify, "read_inventory", lambda _: inventory())
+    monkeypatch.setattr(verify, "read_inventory", lambda _, **__: inventory())
     step = Verify(target(), images(tmp_path), ("sfdisk", "grub-install"))
     spoil()
     runner = FakeRunner()
