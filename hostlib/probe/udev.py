@@ -37,10 +37,13 @@ class Device:
 def read_devices(subsystem: str) -> list[Device]:
     """Give every device of a udev subsystem. Raises OSError when udev cannot be asked."""
     found = pyudev.Context().list_devices(subsystem=subsystem)
-    return [
-        Device({key: _valid(value) for key, value in device.properties.items()}, Path(device.sys_path))
-        for device in found
-    ]
+    return [Device(read_properties(device.properties), Path(device.sys_path)) for device in found]
+
+
+def read_properties(properties: Mapping[str, str]) -> dict[str, str]:
+    """Give udev's properties as text that can be stored; DEVLINKS, a set, in order, so that records can be compared."""
+    found = {key: _valid(value) for key, value in properties.items()}
+    return found | {key: " ".join(sorted(found[key].split())) for key in ("DEVLINKS",) if key in found}
 
 
 def _valid(text: str) -> str:

@@ -14,7 +14,7 @@ from hostlib.probe.lvm import COMMAND, Vg, parse_pvs, read_vgs
 from hostlib.probe.mounts import parse_mounts
 from hostlib.probe.netlink import Netlink
 from hostlib.probe.source import Source, find_program
-from hostlib.probe.udev import Device, _valid, decoded
+from hostlib.probe.udev import Device, _valid, decoded, read_properties
 from hostlib.run import Completed
 
 MOUNTINFO = """\
@@ -211,3 +211,11 @@ def test_programs_are_found_where_an_ordinary_user_does_not_look(monkeypatch: py
     monkeypatch.setenv("PATH", "/nowhere")
     assert find_program("sh")
     assert find_program("no-such-program") is None
+
+
+def test_links_are_in_the_same_order_in_each_record() -> None:
+    links = "/dev/disk/by-path/b /dev/disk/by-id/a"
+    assert read_properties({"DEVLINKS": links, "ID_MODEL": "b a"}) == {
+        "DEVLINKS": "/dev/disk/by-id/a /dev/disk/by-path/b",
+        "ID_MODEL": "b a",
+    }

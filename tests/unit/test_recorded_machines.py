@@ -106,7 +106,12 @@ WARNED = {
     "md-and-pve": {"duplicate-vg"},
     "mixed": {"firmware-bios", "clock-differs"},
 }
+ONE_DISK = {"data-present"}
+"""The node itself needs it."""
 BLOCKED_FOR_CEPH = {
+    "megaraid-jbod": ONE_DISK,
+    "lsi": ONE_DISK,
+    "virtio-blk-uefi": ONE_DISK,
     "megaraid": {"raid-unknown"},
     "megaraid-gen2": {"raid-unknown"},
     "two-paths": {"data-seen-twice"},

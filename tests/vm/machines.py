@@ -158,8 +158,10 @@ def record(name: str, iso: Path, accel: Accel, vm: Callable[[MachineSpec, Path, 
     target = RECORDED / name
     target.mkdir(parents=True, exist_ok=True)
     raw = {"source": "QEMU, a live system of Slipway; made by tests/vm/machines.py", **_dict(message["raw"])}
-    (target / "raw.json").write_text(json.dumps(raw, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    text = json.dumps(message["inventory"], indent=2) + "\n"
+    (target / "raw.json").write_text(
+        json.dumps(raw, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    text = json.dumps(message["inventory"], indent=2, ensure_ascii=False) + "\n"
     (target / "inventory.json").write_text(text, encoding="utf-8")
     for purpose, findings in _dict(message["checks"]).items():
         (target / f"{purpose}.json").write_text(str(findings), encoding="utf-8")
