@@ -15,6 +15,10 @@ INSTALLED_TAG: Final = "slipway-installed"
 """LVM tag of the VG of a node whose installation has ended well."""
 
 
+UNREADABLE: Final = "unreadable"
+"""Type of the content of a disk whose beginning cannot be read: anything may be on it."""
+
+
 class Record(BaseModel):
     """Base of the frozen, closed records that are stored as JSON."""
 
@@ -27,7 +31,7 @@ class Content(Record):
     device: str
     """Kernel name of the disk or partition, such as `sda3`."""
     type: str
-    """libblkid's TYPE (`ext4`, `LVM2_member`, `linux_raid_member`) or `gpt`, `dos` for a table."""
+    """libblkid's TYPE (`ext4`, `LVM2_member`, `linux_raid_member`), `gpt` or `dos` for a table, or `unreadable`."""
     label: str = ""
     uuid: str = ""
     vg: str = ""

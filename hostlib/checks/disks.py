@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from hostlib.checks.advice import advise_passthrough, controller_of
@@ -28,7 +28,8 @@ from hostlib.checks.model import (
     Severities,
     each_disk,
 )
-from hostlib.inventory import Content, Disk, Health, Inventory, Raid
+from hostlib.checks.paths import all_once, once
+from hostlib.inventory import UNREADABLE, Content, Disk, Health, Inventory, Raid
 from hostlib.sizes import GIB, render_size
 
 _MINIMUM_DATA_BYTES: Final = 5 * GIB
@@ -95,38 +96,6 @@ def fake_raid(_: Inventory, disk: Disk) -> list[Reading]:
     ]
 
 
-def once(inventory: Inventory, disk: Disk) -> list[Reading]:
-    """Two paths to one LUN share WWN, or model, serial and size; LVM refuses such a PV on the node."""
-    twins = [_place(other) for other in inventory.disks if other.name != disk.name and _twins(disk, other)]
-    if disk.kind == "multipath-path" and not twins:
-        return [Reading(disk.stable_path, f"{_place(disk)} is a path of several", good=False)]
-    measured = f"seen as {' and '.join([_place(disk), *twins])}" if twins else "seen once"
-    return [Reading(disk.stable_path, measured, not twins)]
-
-
-def _all_once(inventory: Inventory, disks: Sequence[Disk]) -> Iterator[Reading]:
-    """Tell once of a disk that has many paths."""
-    for number, disk in enumerate(disks):
-        if not any(_twins(disk, other) for other in disks[:number]):
-            yield from once(inventory, disk)
-
-
-def _place(disk: Disk) -> str:
-    """Give where a disk is plugged in: the paths to one disk share all its other names."""
-    return disk.paths[0] if disk.paths else disk.name
-
-
-def _twins(disk: Disk, other: Disk) -> bool:
-    """Say whether two disks are one. The namespaces of an NVMe drive share all but the WWN.
-
-    All USB bridges of a kind may have one serial number, and all volumes their controller's.
-    """
-    if disk.wwn and other.wwn:
-        return disk.wwn == other.wwn
-    same = (other.model, other.serial, other.size_bytes) == (disk.model, disk.serial, disk.size_bytes)
-    return bool(disk.serial) and same and disk.bus != "usb" and disk.kind != "virtual-disk"
-
-
 def bmc(_: Inventory, disk: Disk) -> list[Reading]:
     """Read whether a disk is a file that the BMC shows as a drive."""
     virtual = disk.kind == "bmc-virtual"
@@ -156,9 +125,18 @@ def _stores_data(content: Content) -> bool:
     return content.type in {"ceph_bluestore", "zfs_member"} or content.vg.startswith("ceph-")
 
 
+def _is_readable(disk: Disk) -> bool:
+    return all(content.type != UNREADABLE for content in disk.contents)
+
+
+def readable(_: Inventory, disk: Disk) -> list[Reading]:
+    """Tell of a disk that nobody can know the content of."""
+    return [] if _is_readable(disk) else [Reading(disk.stable_path, "its first sectors give an error", False)]
+
+
 def _blank(inventory: Inventory, disk: Disk) -> list[Reading]:
     """Read what is on a disk. On a node, an OSD or pool is at work, and must not be told to be cleared."""
-    if disk.kind in {"bmc-virtual", "fake-raid-member"}:
+    if disk.kind in {"bmc-virtual", "fake-raid-member"} or not _is_readable(disk):
         return []
     held = ", ".join(f"{c.device}: {c.type}{f' of VG {c.vg}' if c.vg else ''}" for c in disk.contents)
     at_work = runs_from_disk(inventory) and any(map(_stores_data, disk.contents))
@@ -273,6 +251,15 @@ DISK_CHECKS: Final = (
         each_disk(health(told_failing)),
     ),
     Check(
+        "disk-unreadable",
+        "disk",
+        BLOCK_DATA_WARN_SYSTEM,
+        "",
+        "cannot be read: what is on it is unknown",
+        "check its cable and backplane, and what `smartctl -a` tells of it; replace it",
+        each_disk(readable),
+    ),
+    Check(
         "disk-errors",
         "disk",
         WARN_ALWAYS,
@@ -327,7 +314,7 @@ DISK_CHECKS: Final = (
         "is one disk by one path",
         "is seen more than once, by two paths or as a copy: used as two disks, it is overwritten by itself",
         "leave one path connected, or set up multipath and use its device",
-        _all_once,
+        all_once,
     ),
     Check(
         "data-bmc-virtual",

@@ -167,7 +167,7 @@ MACHINE_CHECKS: Final = (
         "clock-early",
         "machine",
         WARN_ALWAYS,
-        "is not earlier than this image",
+        "is not a day earlier than this image",
         "is more than a day earlier than the making of this image: certificates will not be valid yet",
         "set the time in the firmware setup or the BMC, or let the node reach a time server; where one keeps it, "
         "check the server",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from hostlib.checks.disks import bmc, fake_raid, fixed, health, once, volume_state
+from hostlib.checks.disks import bmc, fake_raid, fixed, health, readable, volume_state
 from hostlib.checks.drives import member_count, told_errors, told_failing, told_worn, volume_kind
 from hostlib.checks.model import BLOCK_SYSTEM, WARN_SYSTEM, Check, Reading, each_disk
+from hostlib.checks.paths import once
 from hostlib.inventory import Disk, Inventory
 from hostlib.sizes import GIB, render_size
 
@@ -168,6 +169,15 @@ TARGET_CHECKS: Final = (
         "says that it is failing",
         "replace it or choose another disk; if it complains only of its temperature, cool it",
         each_disk(health(told_failing)),
+    ),
+    Check(
+        "target-unreadable",
+        "target",
+        BLOCK_SYSTEM,
+        "",
+        "cannot be read: what is on it is unknown, and it is failing or not well plugged in",
+        "choose another disk",
+        each_disk(readable),
     ),
     Check(
         "target-errors",

@@ -28,6 +28,7 @@ from hostlib.probe.platform import (
     read_tpm,
 )
 from hostlib.probe.raid_tools import read_raid_tools
+from hostlib.probe.readable import mark_unreadable
 from hostlib.probe.source import Source
 from hostlib.probe.udev import Device
 from hostlib.run import Runner
@@ -38,6 +39,8 @@ SETTLE_SECONDS: Final = 4
 TOOL_SECONDS: Final = 3.0
 LVM_SECONDS: Final = 3.0
 """What LVM has in any case."""
+READ_SECONDS: Final = 1.0
+"""What the first sectors of the disks that seem to be empty have."""
 THIS_MACHINE: Final = Source()
 
 
@@ -104,10 +107,11 @@ def _ask_drives(
     seconds = min(TOOL_SECONDS, budget.rest())
     told = attempt("RAID tools", read_raid_tools, runner, controllers, disks, seconds, which=source.which)
     controllers, disks = told or (controllers, disks)
-    rest = budget.rest()
+    rest = budget.rest(keep=READ_SECONDS)
     root, which = source.root, source.which
     told = attempt("SMART", read_health, runner, controllers, disks, rest, root=root, which=which)
-    return told or (controllers, disks)
+    controllers, disks = told or (controllers, disks)
+    return controllers, mark_unreadable(disks, source.read_beginning, READ_SECONDS)
 
 
 def _read_vgs(

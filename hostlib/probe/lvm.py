@@ -11,7 +11,7 @@ from hostlib.run import Runner
 COMMAND = ("pvs", "--reportformat", "json", "--readonly", "-o", "pv_name,vg_name,vg_uuid,vg_tags")
 # LVM exits with 5 when one PV cannot be read and has listed the others all the same.
 PARTIAL = 5
-TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from hostlib.inventory import Neighbour
 from hostlib.probe.kernel import read_nic_firmware, read_synchronised
 from hostlib.probe.lldp import read_neighbours
 from hostlib.probe.netlink import Netlink, read_netlink
+from hostlib.probe.readable import read_beginning
 from hostlib.probe.udev import Device, read_devices
 from hostlib.run import ENVIRONMENT
 
@@ -39,6 +40,8 @@ class Source:
     """Gives the firmware's version of a network interface; empty where it cannot be told."""
     synchronised: Callable[[], bool] = read_synchronised
     """Whether a time server keeps the system's clock right."""
+    read_beginning: Callable[[str], None] = read_beginning
+    """Reads the beginning of a disk, by its path; raises OSError."""
     which: Callable[[str], str | None] = find_program
     """Gives where a program is; None where it is not installed."""
     now: Callable[[], int] = _now

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hostlib.inventory import INSTALLED_TAG, Content
+from hostlib.inventory import INSTALLED_TAG, UNREADABLE, Content
 from installer.tui.systems import SYSTEMS, TYPES, is_member, system_of
 from installer.tui.views import view_contents, view_disks
 from tests.tui.harness import machine
@@ -58,3 +58,11 @@ def test_a_node_is_told_from_the_peer_and_a_system_from_its_data_disk() -> None:
 def test_each_name_fits_its_column() -> None:
     assert [system for *_, system in SYSTEMS if len(system) > 14] == []
     assert [name for kind, name in TYPES.items() if is_member(kind) and len(name) > 14] == []
+
+
+def test_a_disk_that_cannot_be_read_is_not_called_empty() -> None:
+    server = machine("nvme-server")
+    disk = server.disks[0].model_copy(update={"contents": (Content(device="nvme0n1", type=UNREADABLE),)})
+    shown = view_disks(server.model_copy(update={"disks": (disk,)}))[0]
+    assert (shown.held, shown.contents) == ("unreadable", ("nvme0n1: unreadable",))
+    assert not shown.selectable

@@ -1,6 +1,9 @@
 """Machines of tests/machines/sysfs and qemu: the udev devices and the part of /sys and /proc that the probes read."""
 
+import errno
 import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,7 @@ def load_source(path: Path, tmp_path: Path) -> Source:
         neighbours=dict,
         nic_firmware=lambda name: machine.get("nic_firmware", {}).get(name, ""),
         synchronised=lambda: machine.get("synchronised", False),
+        read_beginning=lambda path: _read_beginning(path, machine.get("unreadable", ())),
         which=machine.get("programs", {}).get,
         now=lambda: machine.get("now", 0),
     )
@@ -58,6 +62,11 @@ def _build(root: Path, machine: dict[str, Any], folders: list[Path], name_of_mac
         assert target.is_relative_to(root), f"{name_of_machine}: {link} leads out of the machine"
         if not target.exists():
             target.mkdir(parents=True)
+
+
+def _read_beginning(path: str, unreadable: Sequence[str]) -> None:
+    if path in unreadable:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def _netlink(recorded: dict[str, Any] | None) -> Netlink:

@@ -143,6 +143,9 @@ CASES = {
     "disk-failing": Case(
         volume(), with_drives(drive(volume="0", **FAILING)), {**health(passed=False, standby=True)}
     ),
+    "disk-unreadable": Case(
+        {"contents": [content(type="unreadable")]}, quiet_disk={"contents": [content(type="unknown")]}
+    ),
     "disk-errors": Case(
         health(pending_sectors=8), quiet_disk=health(pending_sectors=0, reallocated_sectors=3)
     ),
@@ -176,6 +179,7 @@ CASES = {
     "target-raid-degraded": Case(volume("RAID1", 2, state="degraded"), quiet_disk=volume("RAID1", 2)),
     "target-raid-failed": Case(volume(state="failed"), quiet_disk=volume()),
     "target-failing": Case(health(failing=["Reallocated_Sector_Ct"]), quiet_disk=health()),
+    "target-unreadable": Case({"contents": [content(type="unreadable")]}),
     "target-errors": Case(health(media_errors=1), quiet_disk=health(media_errors=0)),
     "target-worn": Case(health(wear_percent=103), quiet_disk=health(wear_percent=50)),
 }

@@ -104,7 +104,7 @@ WARNED = {
     "megaraid-jbod": {"drives-unconfigured"},
     "4kn-bios": {"firmware-bios"},
     "md-and-pve": {"duplicate-vg"},
-    "mixed": {"firmware-bios", "clock-differs"},
+    "mixed": {"firmware-bios", "clock-differs", "disk-unreadable"},
 }
 ONE_DISK = {"data-present"}
 """The node itself needs it."""
@@ -117,7 +117,7 @@ BLOCKED_FOR_CEPH = {
     "two-paths": {"data-seen-twice"},
     "md-and-pve": {"data-in-use"},
     "ddf": {"data-fake-raid", "data-in-use"},
-    "mixed": {"raid-unknown"},
+    "mixed": {"raid-unknown", "disk-unreadable"},
 }
 
 

@@ -147,6 +147,12 @@ class _Recording:
         clock = self.inventory["clock"]
         self.result["now"] = clock["system_seconds"]
         self.result["files"][str(RTC.resolve())] = str(clock["hardware_seconds"])
+        # An error of its own, from the disks that the inventory says it of.
+        self.result["unreadable"] = [
+            disk["path"]
+            for disk in self.inventory["disks"]
+            if any(content["type"] == "unreadable" for content in disk["contents"])
+        ]
         found = {name: source.which(name) for name in PROGRAMS}
         self.result["programs"] = {name: path for name, path in found.items() if path}
         self.result["synchronised"] = source.synchronised()
