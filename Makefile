@@ -6,8 +6,8 @@ PYTEST := $(VENV)/bin/pytest
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 TEST_ISO = out/slipway-$(VERSION)-test-amd64.iso
 TEST_NETBOOT = out/netboot-test
-# Two machines at a time: each has one virtual processor, see docs/testing.md.
-VM_WORKERS ?= 2
+# Two machines at a time: each has one virtual processor, see docs/testing.md. So many unit tests at a time, too.
+WORKERS ?= 2
 
 .DELETE_ON_ERROR:
 .PHONY: help iso netboot venv vm test lint test-unit test-vm test-vm-all deps clean FORCE
@@ -44,7 +44,7 @@ lint: $(VENV)/ready
 	$(VENV)/bin/shellcheck $$(git grep -lIE '^#! ?/(bin|usr/bin)/(env )?(ba)?sh' -- . ':!docs')
 
 test-unit: $(VENV)/ready
-	$(PYTEST) tests/unit tests/tui
+	$(PYTEST) tests/unit tests/tui -n $(WORKERS)
 
 $(TEST_ISO): FORCE
 	@image/deps.sh iso
@@ -54,7 +54,7 @@ FORCE:
 ## make test-vm-all  the whole matrix of VM tests
 test-vm test-vm-all: $(VENV)/ready $(TEST_ISO)
 	@image/deps.sh test
-	SLIPWAY_TEST_ISO=$(TEST_ISO) SLIPWAY_TEST_NETBOOT=$(TEST_NETBOOT) $(PYTEST) tests/vm -n $(VM_WORKERS) --dist loadgroup \
+	SLIPWAY_TEST_ISO=$(TEST_ISO) SLIPWAY_TEST_NETBOOT=$(TEST_NETBOOT) $(PYTEST) tests/vm -n $(WORKERS) --dist loadgroup \
 		$(if $(filter test-vm,$@),-m "not matrix",)
 
 ## make deps         install what the host lacks for all of the above
