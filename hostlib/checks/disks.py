@@ -256,7 +256,7 @@ DISK_CHECKS: Final = (
         BLOCK_DATA_WARN_SYSTEM,
         "",
         "cannot be read: what is on it is unknown",
-        "check its cable and backplane, and what `smartctl -a` tells of it; replace it",
+        "check its cable and backplane, whether it is a locked self-encrypting drive, and what `smartctl -a` tells of it",
         each_disk(readable),
     ),
     Check(

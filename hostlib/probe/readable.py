@@ -23,10 +23,9 @@ def mark_unreadable(disks: Sequence[Disk], read: Callable[[str], None], seconds:
     """Give the disks; on one that nothing is known to be on and that gives an error, there is `UNREADABLE`.
 
     A sleeping drive is not woken, and nothing is concluded from one that does not answer within `seconds`, or that
-    the user may not open.
+    the user may not open, nor from one of several paths: the passive ones of a storage system give errors.
     """
-    blank = [disk for disk in disks if not disk.contents and not (disk.health and disk.health.standby)]
-    probes = {disk.name: partial(_fails, read, disk.path) for disk in blank}
+    probes = {disk.name: partial(_fails, read, disk.path) for disk in disks if _is_asked(disk)}
     failed = gather("beginning of", probes, seconds)
     return tuple(
         disk.model_copy(update={"contents": (Content(device=disk.name, type=UNREADABLE),)})
@@ -34,6 +33,11 @@ def mark_unreadable(disks: Sequence[Disk], read: Callable[[str], None], seconds:
         else disk
         for disk in disks
     )
+
+
+def _is_asked(disk: Disk) -> bool:
+    asleep = disk.health is not None and disk.health.standby
+    return not disk.contents and not asleep and disk.kind != "multipath-path"
 
 
 def _fails(read: Callable[[str], None], path: str) -> bool:

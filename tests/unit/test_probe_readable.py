@@ -13,7 +13,13 @@ def disk(name: str, *contents: Content, health: Health | None = None) -> Disk:
 
 def test_only_an_error_of_a_disk_that_seems_empty_tells_something() -> None:
     sleeping = Health(source="smartctl", standby=True)
-    errors = {"/dev/sdb": errno.EIO, "/dev/sdc": errno.EIO, "/dev/sdd": errno.EIO, "/dev/sde": errno.EACCES}
+    errors = {
+        "/dev/sdb": errno.EIO,
+        "/dev/sdc": errno.EIO,
+        "/dev/sdd": errno.EIO,
+        "/dev/sde": errno.EACCES,
+        "/dev/sdf": errno.EIO,
+    }
     read: list[str] = []
 
     def fail(path: str) -> None:
@@ -21,7 +27,8 @@ def test_only_an_error_of_a_disk_that_seems_empty_tells_something() -> None:
         if path in errors:
             raise OSError(errors[path], "no")
 
-    disks = [disk("sda"), disk("sdb"), disk("sdc", HELD), disk("sdd", health=sleeping), disk("sde")]
+    path = disk("sdf").model_copy(update={"kind": "multipath-path"})
+    disks = [disk("sda"), disk("sdb"), disk("sdc", HELD), disk("sdd", health=sleeping), disk("sde"), path]
     after = mark_unreadable(disks, fail, 10)
     assert [[content.type for content in found.contents] for found in after] == [
         [],
@@ -29,8 +36,9 @@ def test_only_an_error_of_a_disk_that_seems_empty_tells_something() -> None:
         ["ext4"],
         [],
         [],
+        [],
     ]
-    # What is known is not read again, and who sleeps is not woken.
+    # What is known is not read again, who sleeps is not woken, and the passive path of a storage system means nothing.
     assert sorted(read) == ["/dev/sda", "/dev/sdb", "/dev/sde"]
 
 
