@@ -127,7 +127,8 @@ def _enter_all(person: Person) -> None:
     person.sees("File system and sizes")
     person.press("tab")
     enter_wrong(person, WRONG_SIZES)
-    enter_keys(person, "ctrl-c tab")
+    # From the button of the sizes past that of the details to the list of disks.
+    enter_keys(person, "ctrl-c tab tab")
     choose_sizes(person)
     person.sees("Time zone")
     enter_keys(person, "tab tab tab tab enter")
