@@ -16,8 +16,6 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from typing import Final, Literal
 
-from pydantic import AwareDatetime
-
 from agent.protocol import Facts, Refusal
 from hostlib.errors import Problem, UserError, printable
 from hostlib.inventory import Record
@@ -68,14 +66,15 @@ class TokenRecord(Record):
     """Hex."""
     hash: str
     """Hex, by scrypt."""
-    created: AwareDatetime
-    expires: AwareDatetime
+    created: int
+    """Seconds since 1970, as all times here."""
+    expires: int
     uses: int
     """How many nodes may use it."""
     used_by: tuple[str, ...] = ()
     """Ids of the nodes that did."""
     match: Match = Match()
-    approve: Approval = "auto"
+    approval: Approval = "auto"
     revoked: bool = False
 
 
@@ -84,22 +83,22 @@ class TokenView(Record):
 
     id: str
     state: State
-    created: AwareDatetime
-    expires: AwareDatetime
+    created: int
+    expires: int
     uses: int
     used_by: tuple[str, ...]
     match: str
-    approve: Approval
+    approval: Approval
 
 
 def make_token(
     random: Callable[[int], bytes],
-    now: datetime,
+    now: int,
     *,
     uses: int,
     lifetime: timedelta,
     match: Match,
-    approve: Approval,
+    approval: Approval,
 ) -> tuple[str, TokenRecord]:
     """Make a token: the secret, to be shown once, and what is stored of it.
 
@@ -111,16 +110,15 @@ def make_token(
     _check_lifetime(lifetime)
     secret = base64.urlsafe_b64encode(random(SECRET_BYTES)).decode().rstrip("=")
     salt = random(SALT_BYTES).hex()
-    now = now.replace(microsecond=0)
     return secret, TokenRecord(
         id=token_id(secret),
         salt=salt,
         hash=_hash(secret, salt),
         created=now,
-        expires=now + lifetime,
+        expires=now + int(lifetime.total_seconds()),
         uses=uses,
         match=match,
-        approve=approve,
+        approval=approval,
     )
 
 
@@ -143,7 +141,7 @@ def unknown_token() -> Refusal:
     return Refusal(code="token-unknown", reason="the cluster does not know this token", todo=ANOTHER)
 
 
-def take_use(record: TokenRecord, node_id: str, facts: Facts, now: datetime) -> TokenRecord | Refusal:
+def take_use(record: TokenRecord, node_id: str, facts: Facts, now: int) -> TokenRecord | Refusal:
     """Take a use of a token for a node, to be written before the node's own record; or say why it gets none.
 
     Only for who has shown the secret. A node that has its use already gets the record unchanged, even when the token
@@ -170,7 +168,7 @@ def revoke(record: TokenRecord) -> TokenRecord:
     return record.model_copy(update={"revoked": True})
 
 
-def view_token(record: TokenRecord, now: datetime) -> TokenView:
+def view_token(record: TokenRecord, now: int) -> TokenView:
     """Give what people and programs are shown of a token: nothing that helps to use it."""
     state: State = "valid"
     if record.revoked:
@@ -187,7 +185,7 @@ def view_token(record: TokenRecord, now: datetime) -> TokenView:
         uses=record.uses,
         used_by=record.used_by,
         match=render_match(record.match),
-        approve=record.approve,
+        approval=record.approval,
     )
 
 
@@ -200,7 +198,7 @@ def render_tokens(views: Iterable[TokenView]) -> str:
             view.state,
             f"{len(view.used_by)}/{view.uses}",
             _time(view.expires),
-            view.approve,
+            view.approval,
             view.match or "any",
         )
         for view in sorted(views, key=lambda view: view.created, reverse=True)
@@ -309,5 +307,5 @@ _READ: Final[dict[str, Callable[[str], str]]] = {
 _EXAMPLES: Final = {"serial": "CZ1234ABCD", "mac": "52:54:00:12:34:56", "subnet": "192.0.2.0/24"}
 
 
-def _time(time: datetime) -> str:
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+def _time(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"

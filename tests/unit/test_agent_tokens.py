@@ -28,8 +28,9 @@ from agent.tokens import (
 )
 from hostlib.errors import UserError
 
-NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
-HOUR = timedelta(hours=1)
+NOW = int(datetime(2026, 3, 1, 10, tzinfo=UTC).timestamp())
+HOUR = 3600
+SHORT = timedelta(hours=1)
 FACTS = Facts(
     fqdn="node2.example.com",
     address="192.0.2.42",
@@ -43,7 +44,7 @@ def count(size: int) -> bytes:
     return bytes(range(size))
 
 
-SECRET, RECORD = make_token(count, NOW, uses=2, lifetime=24 * HOUR, match=Match(), approve="auto")
+SECRET, RECORD = make_token(count, NOW, uses=2, lifetime=24 * SHORT, match=Match(), approval="auto")
 
 
 def record(**change: Any) -> TokenRecord:
@@ -77,7 +78,7 @@ def test_what_is_stored_of_a_token() -> None:
 
 def test_two_tokens_have_nothing_in_common() -> None:
     other, found = make_token(
-        secrets.token_bytes, NOW, uses=1, lifetime=HOUR, match=Match(), approve="manual"
+        secrets.token_bytes, NOW, uses=1, lifetime=SHORT, match=Match(), approval="manual"
     )
     assert len({other, found.id, found.salt, found.hash, SECRET, RECORD.id, RECORD.salt, RECORD.hash}) == 8
 
@@ -96,7 +97,7 @@ def test_the_right_secret_and_no_other() -> None:
 )  # fmt: skip
 def test_a_malformed_token_is_an_unknown_one(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr("agent.tokens.SCRYPT_N", 2)
-    secret, stored = make_token(count, NOW, uses=1, lifetime=HOUR, match=Match(), approve="auto")
+    secret, stored = make_token(count, NOW, uses=1, lifetime=SHORT, match=Match(), approval="auto")
     assert is_secret_of(secret, stored)
     assert token_id(text) != stored.id
     assert not is_secret_of(text, stored)
@@ -145,7 +146,7 @@ def test_uses_are_counted_by_node() -> None:
 
 
 def test_an_expired_token() -> None:
-    last = NOW + 24 * HOUR - timedelta(seconds=1)
+    last = NOW + 24 * HOUR - 1
     assert used(take_use(RECORD, ONE, FACTS, last)).used_by == (ONE,)
     assert refused(take_use(RECORD, ONE, FACTS, NOW + 24 * HOUR)) == (
         "token-expired",
@@ -224,7 +225,7 @@ def test_rules_that_are_wrong(text: str, what: str) -> None:
 
 @pytest.mark.parametrize(("text", "hours"), [("90m", 1.5), ("24h", 24), ("7d", 168), ("1m", 1 / 60)])
 def test_durations(text: str, hours: float) -> None:
-    assert parse_lifetime(text) == hours * HOUR
+    assert parse_lifetime(text) == hours * SHORT
 
 
 @pytest.mark.parametrize(
@@ -236,16 +237,16 @@ def test_durations_that_are_wrong(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("uses", "lifetime"), [(0, HOUR), (-1, HOUR), (1001, HOUR), (1, timedelta(0)), (1, 9000 * HOUR)]
+    ("uses", "lifetime"), [(0, SHORT), (-1, SHORT), (1001, SHORT), (1, timedelta(0)), (1, 9000 * SHORT)]
 )
 def test_tokens_that_cannot_be_made(uses: int, lifetime: timedelta) -> None:
     with pytest.raises(UserError, match="is out of range; give"):
-        make_token(count, NOW, uses=uses, lifetime=lifetime, match=Match(), approve="auto")
+        make_token(count, NOW, uses=uses, lifetime=lifetime, match=Match(), approval="auto")
 
 
 def test_the_list() -> None:
     tokens = [
-        record(id="aaaaaaaa", match=parse_match("subnet=192.0.2.0/24"), approve="manual"),
+        record(id="aaaaaaaa", match=parse_match("subnet=192.0.2.0/24"), approval="manual"),
         record(id="bbbbbbbb", created=NOW + HOUR, used_by=(ONE, TWO)),
         record(id="cccccccc", created=NOW + 2 * HOUR, expires=NOW + 3 * HOUR, used_by=(ONE,)),
         record(id="dddddddd", created=NOW - HOUR, revoked=True),
