@@ -63,7 +63,8 @@ def _wrong_fact(facts: Facts) -> str:
     if not FQDN.fullmatch(facts.fqdn):
         return "facts.fqdn: this is no host name in lower case"
     try:
-        plain = str(ip_address(facts.address)) == facts.address
+        # A scope (`fe80::1%eth0`) means something on the node alone, and may hold any character.
+        plain = str(ip_address(facts.address)) == facts.address and "%" not in facts.address
     except ValueError:
         plain = False
     if not plain:

@@ -19,7 +19,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from agent.csr import certificate_id
-from agent.limits import Limiter, address_key, open_socket
+from agent.limits import Limiter, address_key, open_socket, plain_address
 from agent.protocol import (
     CA_HEADER,
     ID_PATTERN,
@@ -225,7 +225,8 @@ class Server:
         return application
 
     async def _enroll(self, request: web.Request) -> Record:
-        return await self._service.enroll(await self._read(request, EnrollRequest), request.remote or "")
+        peer = str(plain_address(request.remote or "::"))
+        return await self._service.enroll(await self._read(request, EnrollRequest), peer)
 
     async def _heartbeat(self, request: web.Request) -> Record:
         node_id = _own(request)
@@ -272,25 +273,22 @@ class Server:
     ) -> web.StreamResponse:
         """Turn whatever goes wrong into a Refusal."""
         try:
-            if wait := self._requests.take(address_key(request.remote or "0.0.0.0")):  # noqa: S104 - a name for nobody
-                reason, retry = "too many requests from this address", int(wait) + 1
-                return _refusal(Refusal(code="rate-limited", reason=reason, todo="wait", retry_seconds=retry))
+            self._limit(request)
             return await handler(request)
         except RefusedError as error:
             return _refusal(error.refusal)
-        except web.HTTPRequestEntityTooLarge:
-            return _refusal(_too_large().refusal)
         except web.HTTPException as error:
-            reason = f"there is no {request.method} {request.path}"
-            return _refusal(
-                Refusal(code="malformed", reason=printable(reason)[:SHOWN_CHARACTERS]), error.status
-            )
+            reason = printable(f"there is no {request.method} {request.path}")[:SHOWN_CHARACTERS]
+            return _refusal(Refusal(code="malformed", reason=reason), error.status)
         except (SlipwayError, OSError) as error:
             LOG.warning("%s %s: %s", request.method, printable(request.path), error)
-            return _unavailable(503)
+            status = 503
         except Exception:
             LOG.exception("%s %s: internal error", request.method, printable(request.path))
-            return _unavailable(500)
+            status = 500
+        reason, todo = "this member cannot answer now", "see `journalctl -u slipway-agent` on it"
+        refusal = Refusal(code="unavailable", reason=reason, todo=todo, retry_seconds=UNAVAILABLE_SECONDS)
+        return _refusal(refusal, status)
 
 
 def _answer(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -311,12 +309,6 @@ def _response(record: Record, status: int) -> web.Response:
 
 def _refusal(refusal: Refusal, status: int | None = None) -> web.Response:
     return _response(refusal, status or STATUS[refusal.code])
-
-
-def _unavailable(status: int) -> web.Response:
-    reason, todo = "this member cannot answer now", "see `journalctl -u slipway-agent` on it"
-    refusal = Refusal(code="unavailable", reason=reason, todo=todo, retry_seconds=UNAVAILABLE_SECONDS)
-    return _refusal(refusal, status)
 
 
 def _too_large() -> RefusedError:
