@@ -124,7 +124,8 @@ class Connection(web.RequestHandler):
     def __init__(self, server: web.Server, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
         """Take aiohttp's side of the server, and when to cut the connection."""
         # A body that is compressed could grow beyond any limit in one step.
-        super().__init__(server, loop=loop, access_log=None, auto_decompress=False, lingering_time=1.0)
+        super().__init__(server, loop=loop, auto_decompress=False, lingering_time=1.0)
+        self.access_logger = None
         self._seconds = seconds
         self._end: asyncio.TimerHandle | None = None
 
