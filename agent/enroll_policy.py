@@ -6,28 +6,20 @@ again changes nothing and takes nothing, and a replayed request is no more than 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
 from typing import Final
 
-from agent.csr import names_wanted, parse_csr
-from agent.protocol import Code, EnrollRequest, Facts, NodeState, Refusal
-from agent.records import Match, NodeRecord, TokenRecord
+from agent.csr import CheckedRequest, check_csr, check_unique
+from agent.protocol import EnrollRequest, Facts, NodeState, Refusal
+from agent.records import NodeRecord
+from agent.tokens import TokenRecord, take_use
 from hostlib.errors import Problem, UserError
 
-FQDN: Final = re.compile(
-    r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*"
-)
-MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5,19}")
-"""Six bytes of Ethernet, twenty of InfiniBand."""
 NAMELESS: Final[Collection[NodeState]] = ("rejected", "removed")
 """States in which a node does not hold its name."""
 IN_CLUSTER: Final[Collection[NodeState]] = ("joined", "serving")
-NAME_RETRY_SECONDS: Final = 60
 JOIN_RETRY_SECONDS: Final = 10
-MAKE_ANOTHER: Final = "make another one on a member with `slipway token create`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,48 +30,19 @@ class Accepted:
     token: TokenRecord
 
 
-def check_request(request: EnrollRequest) -> str | Refusal:
-    """Give the id of the node that asks, or what is wrong with its facts or its CSR."""
-    facts = request.facts
-    if wrong := _wrong_fact(facts):
-        return Refusal(code="malformed", reason=wrong, todo="correct what the node says of itself")
-    try:
-        node_id, names = parse_csr(request.csr)
-    except ValueError as error:
-        return Refusal(code="csr-invalid", reason=f"certificate request: {error}", todo="make it anew")
-    return check_names(names, facts) or node_id
-
-
-def check_names(names: Collection[str], facts: Facts) -> Refusal | None:
-    """Say it when a CSR asks for other names than the node has."""
-    wanted = names_wanted(facts.fqdn, facts.address)
-    if set(names) == wanted:
-        return None
-    reason = f"the certificate request is for {_list(names)}, but this node is {_list(wanted)}"
-    return Refusal(code="csr-name", reason=reason, todo="ask for the names of the node itself")
-
-
-def _wrong_fact(facts: Facts) -> str:
-    if not FQDN.fullmatch(facts.fqdn):
-        return "facts.fqdn: this is no host name in lower case"
-    try:
-        # A scope (`fe80::1%eth0`) means something on the node alone, and may hold any character.
-        plain = str(ip_address(facts.address)) == facts.address and "%" not in facts.address
-    except ValueError:
-        plain = False
-    if not plain:
-        return "facts.address: this is no IP address in its usual form"
-    if not all(MAC.fullmatch(mac) for mac in facts.macs):
-        return "facts.macs: one of them is no MAC address in lower case with colons"
-    texts = {"serial": facts.serial, "uuid": facts.uuid, "version": facts.version}
-    return next(
-        (
-            f"facts.{name}: it holds characters that cannot be shown"
-            for name, text in texts.items()
-            if not text.isprintable()
-        ),
-        "",
-    )
+def check_request(csr: str, facts: Facts) -> CheckedRequest | Refusal:
+    """Check what a node asks with, and what it says of itself."""
+    texts: dict[str, Collection[str]] = {
+        "serial": [facts.serial],
+        "uuid": [facts.uuid],
+        "version": [facts.version],
+        "macs": facts.macs,
+    }
+    for name, found in texts.items():
+        if not all(text.isprintable() for text in found):
+            reason = f"facts.{name}: it holds characters that cannot be shown"
+            return Refusal(code="malformed", reason=reason, todo="correct what the node says of itself")
+    return check_csr(csr, facts)
 
 
 def plan_again(node: NodeRecord, facts: Facts) -> NodeRecord | Refusal | None:
@@ -115,28 +78,19 @@ def check_welcome(node: NodeRecord) -> Refusal | None:
 
 
 def plan_enroll(
-    request: EnrollRequest,
-    node_id: str,
-    token: TokenRecord,
-    nodes: Mapping[str, NodeRecord],
-    *,
-    peer: str,
-    now: int,
+    request: EnrollRequest, node_id: str, token: TokenRecord, nodes: Mapping[str, NodeRecord], now: int
 ) -> Accepted | Refusal:
-    """Decide on a node that has shown the secret of `token`.
+    """Decide on a node that has shown the secret of `token`, among all `nodes` that are known, by id.
 
-    `nodes` are all that are known, by id; `peer` is the address that the request came from. For a node that took
-    a use of this token before, no other is taken.
+    For a node that took a use of this token before, no other is taken.
     """
     # Two members may take in a node each at one moment, and one list of ids is then lost; the nodes never are.
-    used_by = sorted({*token.used_by, *(node.id for node in nodes.values() if node.token == token.id)})
-    again = node_id in used_by
-    refusal = (
-        _check_token(token, len(used_by) - again, now)
-        or _check_match(token.match, request.facts, peer)
-        or check_name(node_id, request.facts, nodes)
-    )
-    if refusal:
+    lost = sorted({node.id for node in nodes.values() if node.token == token.id} - {*token.used_by})
+    token = token.model_copy(update={"used_by": (*token.used_by, *lost)})
+    used = take_use(token, node_id, request.facts, now)
+    if isinstance(used, Refusal):
+        return used
+    if refusal := _check_name(node_id, request.facts, nodes):
         return refusal
     known = nodes.get(node_id)
     node = NodeRecord(
@@ -148,52 +102,13 @@ def plan_enroll(
         requested=known.requested if known else now,
         changed=now,
     )
-    ids = tuple(used_by) if again else (*used_by, node_id)
-    return Accepted(node, token.model_copy(update={"used_by": ids}))
+    return Accepted(node, used)
 
 
-def _check_token(token: TokenRecord, used: int, now: int) -> Refusal | None:
-    def refuse(code: Code, what: str) -> Refusal:
-        return Refusal(code=code, reason=f"token {token.id}: {what}", todo=MAKE_ANOTHER)
-
-    if token.revoked:
-        return refuse("token-revoked", "it was revoked")
-    if now >= token.expires:
-        return refuse(
-            "token-expired", f"it expired {(now - token.expires) // 60} minutes ago by this member's clock"
-        )
-    if used >= token.uses:
-        return refuse("token-used-up", f"all of its uses ({token.uses}) are taken")
-    return None
-
-
-def _check_match(match: Match, facts: Facts, peer: str) -> Refusal | None:
-    wrong = ""
-    if match.serial and facts.serial != match.serial:
-        wrong = f"serial number {facts.serial or '(none)'}, wanted is {match.serial}"
-    elif match.mac and match.mac not in facts.macs:
-        wrong = f"MAC addresses {_list(facts.macs) or '(none)'}, wanted is {match.mac}"
-    elif match.subnet:
-        network = ip_network(match.subnet)
-        outside = [one for one in dict.fromkeys((facts.address, peer)) if ip_address(one) not in network]
-        wrong = f"address {_list(outside)}, wanted is one of {match.subnet}" if outside else ""
-    if not wrong:
-        return None
-    todo = f"use the machine that the token was made for, or {MAKE_ANOTHER}"
-    return Refusal(code="facts-not-allowed", reason=f"the token is not for this machine: {wrong}", todo=todo)
-
-
-def check_name(node_id: str, facts: Facts, nodes: Mapping[str, NodeRecord]) -> Refusal | None:
-    """Say it when another node has this hostname; Incus knows its members by it, whatever their domain."""
-    hostname = facts.fqdn.split(".", 1)[0]
-    for other in nodes.values():
-        if other.id != node_id and other.state not in NAMELESS and other.hostname == hostname:
-            reason = (
-                f"the name {hostname} is taken by {other.facts.fqdn} ({other.facts.address}, {other.state})"
-            )
-            todo = f"install with another name, or `slipway node remove {other.id}` on a member if that one is gone"
-            return Refusal(code="name-taken", reason=reason, todo=todo, retry_seconds=NAME_RETRY_SECONDS)
-    return None
+def _check_name(node_id: str, facts: Facts, nodes: Mapping[str, NodeRecord]) -> Refusal | None:
+    return check_unique(
+        node_id, facts, {node.id: node.facts for node in nodes.values() if node.state not in NAMELESS}
+    )
 
 
 def plan_approve(node: NodeRecord, nodes: Mapping[str, NodeRecord], now: int) -> NodeRecord:
@@ -202,7 +117,7 @@ def plan_approve(node: NodeRecord, nodes: Mapping[str, NodeRecord], now: int) ->
         return node
     if node.state == "removed":
         raise _user_error(node, "it was removed", "install it again to enrol it anew")
-    if taken := check_name(node.id, node.facts, nodes):
+    if taken := _check_name(node.id, node.facts, nodes):
         raise _user_error(node, taken.reason, taken.todo)
     return _into(node, "approved", now)
 
@@ -279,7 +194,3 @@ def _into(node: NodeRecord, state: NodeState, now: int) -> NodeRecord:
 
 def _user_error(node: NodeRecord, what: str, todo: str) -> UserError:
     return UserError(Problem(f"node {node.facts.fqdn} ({node.id})", what, todo))
-
-
-def _list(names: Collection[str]) -> str:
-    return ", ".join(sorted(names))

@@ -16,17 +16,14 @@ RESET_AT_ONCE: Final = struct.pack("ii", 1, 0)
 """SO_LINGER with no time: the connection leaves nothing behind."""
 
 
-def plain_address(host: str) -> IPv4Address | IPv6Address:
-    """Give the address of a peer without scope; IPv4 as such, which a socket for both families shows as IPv6."""
-    address = ip_address(host.partition("%")[0])
-    return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
-
-
 def address_key(host: str) -> str:
     """Give what stands for the client at `host`: an IPv4 address, or the /64 that one IPv6 network is."""
-    address = plain_address(host)
+    address = ip_address(host.partition("%")[0])
     if isinstance(address, IPv4Address):
         return str(address)
+    # A socket for both families shows an IPv4 client so.
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
     return str(IPv6Address(int(address) >> SUBNET_BITS << SUBNET_BITS))
 
 

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from agent.protocol import ID_PATTERN, VERSION, Facts, Heartbeat, NodeState
 from agent.store import PREFIX, StoreError
+from agent.tokens import TokenRecord
 from hostlib.errors import Problem
 from hostlib.inventory import Record
 
@@ -17,43 +18,7 @@ LOG = logging.getLogger("slipway.records")
 TOKEN_PREFIX: Final = f"{PREFIX}token."
 NODE_PREFIX: Final = f"{PREFIX}node."
 
-Approval = Literal["auto", "manual"]
 R = TypeVar("R", "TokenRecord", "NodeRecord")
-
-
-class Match(Record):
-    """What a token is bound to; empty: to nothing. All that is given must fit.
-
-    Serial and MAC address are the node's own words: they guard against mistakes. The subnet is compared with the
-    address that the request comes from, too.
-    """
-
-    serial: str = ""
-    mac: str = ""
-    """Lower case, with colons."""
-    subnet: str = ""
-    """`192.0.2.0/24`."""
-
-
-class TokenRecord(Record):
-    """A token; its secret is not in it."""
-
-    version: Literal[1] = VERSION
-    id: str = Field(pattern=r"^[0-9a-f]{8}$")
-    salt: str
-    """Hex digits."""
-    hash: str
-    """`agent.tokens.hash_secret` of the secret, hex digits."""
-    created: int
-    """Seconds since 1970, as all times here."""
-    expires: int
-    uses: int = Field(ge=1)
-    """How many nodes it can take in, in all."""
-    used_by: tuple[str, ...] = ()
-    """Ids of the nodes that it took in."""
-    match: Match = Match()
-    approval: Approval = "auto"
-    revoked: bool = False
 
 
 class NodeRecord(Record):
@@ -69,6 +34,7 @@ class NodeRecord(Record):
     certificate: str = ""
     """PEM, the latest that was issued. Set whenever the state is `approved` or a later one."""
     requested: int
+    """When it asked first, seconds since 1970, as all times here."""
     changed: int
     """When it came into its state."""
 

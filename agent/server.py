@@ -18,8 +18,7 @@ from typing import Final, TypeVar
 from aiohttp import web
 from pydantic import ValidationError
 
-from agent.csr import certificate_id
-from agent.limits import Limiter, address_key, open_socket, plain_address
+from agent.limits import Limiter, address_key, open_socket
 from agent.protocol import (
     CA_HEADER,
     ID_PATTERN,
@@ -212,13 +211,13 @@ class Server:
         routes: dict[tuple[str, str], Handler] = {
             ("POST", "/v1/enroll"): self._enroll,
             ("GET", "/v1/enroll/{id:" + ID_PATTERN + "}"): lambda r: service.standing(r.match_info["id"]),
-            ("POST", f"{NODE}/join"): lambda r: service.join(_own(r)),
-            ("POST", f"{NODE}/joined"): lambda r: service.joined(_own(r)),
+            ("POST", f"{NODE}/join"): lambda r: service.join(self._own(r)),
+            ("POST", f"{NODE}/joined"): lambda r: service.joined(self._own(r)),
             ("PUT", f"{NODE}/heartbeat"): self._heartbeat,
             ("POST", f"{NODE}/renew"): self._renew,
             ("GET", "/v1/ca"): self._ca,
-            ("GET", "/v1/ca/key"): lambda r: service.ca_key(_peer(r)),
-            ("GET", "/v1/status"): lambda r: service.status(_peer(r)),
+            ("GET", "/v1/ca/key"): lambda r: service.ca_key(self._peer(r)),
+            ("GET", "/v1/status"): lambda r: service.status(self._peer(r)),
         }
         application = web.Application(middlewares=[self._guard], client_max_size=LIMIT_BYTES)
         for (method, path), handler in routes.items():
@@ -226,20 +225,38 @@ class Server:
         return application
 
     async def _enroll(self, request: web.Request) -> Record:
-        peer = str(plain_address(request.remote or "::"))
-        return await self._service.enroll(await self._read(request, EnrollRequest), peer)
+        return await self._service.enroll(await self._read(request, EnrollRequest))
 
     async def _heartbeat(self, request: web.Request) -> Record:
-        node_id = _own(request)
+        node_id = self._own(request)
         heartbeat = await self._read(request, Heartbeat)
         return await self._service.heartbeat(node_id, heartbeat, request.headers.get(CA_HEADER, ""))
 
     async def _renew(self, request: web.Request) -> Record:
-        node_id = _own(request)
+        node_id = self._own(request)
         return await self._service.renew(node_id, await self._read(request, RenewRequest))
 
     async def _ca(self, _: web.Request) -> Record:
         return self._service.ca()
+
+    def _peer(self, request: web.Request) -> str:
+        """Give the id of the node that asks, by its certificate. Raises RefusedError."""
+        connection = request.transport.get_extra_info("ssl_object") if request.transport else None
+        der = connection.getpeercert(binary_form=True) if connection else None
+        if der is None:
+            todo = "ask with the certificate of the node"
+            raise RefusedError(
+                Refusal(code="not-this-node", reason="no client certificate was shown", todo=todo)
+            )
+        return self._service.peer(der)
+
+    def _own(self, request: web.Request) -> str:
+        """Give the id in the path, when it is that of the node that asks. Raises RefusedError."""
+        if (peer := self._peer(request)) != request.match_info["id"]:
+            reason = f"the client certificate is that of node {peer}"
+            todo = "ask with the certificate of the node that the request is about"
+            raise RefusedError(Refusal(code="not-this-node", reason=reason, todo=todo))
+        return peer
 
     async def _read(self, request: web.Request, kind: type[R]) -> R:
         """Read the body, and no more than LIMIT_BYTES of it. Raises RefusedError; it repeats no value."""
@@ -314,27 +331,3 @@ def _refusal(refusal: Refusal, status: int | None = None) -> web.Response:
 
 def _too_large() -> RefusedError:
     return RefusedError(Refusal(code="too-large", reason=f"the body is larger than {LIMIT_BYTES} bytes"))
-
-
-def _peer(request: web.Request) -> str:
-    """Give the id of the node that asks, by the key of its certificate. Raises RefusedError."""
-    connection = request.transport.get_extra_info("ssl_object") if request.transport else None
-    der = connection.getpeercert(binary_form=True) if connection else None
-    if der is None:
-        todo = "ask with the certificate of the node"
-        raise RefusedError(Refusal(code="not-this-node", reason="no client certificate was shown", todo=todo))
-    try:
-        return certificate_id(der)
-    except ValueError:
-        raise RefusedError(
-            Refusal(code="not-this-node", reason="the client certificate cannot be read")
-        ) from None
-
-
-def _own(request: web.Request) -> str:
-    """Give the id in the path, when it is that of the node that asks. Raises RefusedError."""
-    if (peer := _peer(request)) != request.match_info["id"]:
-        reason = f"the client certificate is that of node {peer}"
-        todo = "ask with the certificate of the node that the request is about"
-        raise RefusedError(Refusal(code="not-this-node", reason=reason, todo=todo))
-    return peer

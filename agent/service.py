@@ -10,13 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
-from agent.csr import parse_csr
+from agent.csr import CheckedRequest
 from agent.enroll_policy import (
     IN_CLUSTER,
-    Accepted,
     check_join,
     check_member,
-    check_names,
     check_request,
     check_welcome,
     plan_again,
@@ -30,7 +28,6 @@ from agent.protocol import (
     CaReply,
     EnrollReply,
     EnrollRequest,
-    Facts,
     Heartbeat,
     HeartbeatReply,
     JoinReply,
@@ -42,14 +39,13 @@ from agent.records import (
     NodeRecord,
     NodeStatus,
     StatusReply,
-    TokenRecord,
     parse_node,
     parse_nodes,
     parse_token,
     render_record,
 )
 from agent.store import Conflict, Store, StoreError
-from agent.tokens import is_secret_of, parse_secret, token_id
+from agent.tokens import is_secret_of, token_id, unknown_token
 from hostlib.tls import fingerprint
 
 LOG = logging.getLogger("slipway.enrolment")
@@ -68,14 +64,17 @@ T = TypeVar("T")
 class Authority(Protocol):
     """The cluster's CA (`agent.ca`). Every method raises SlipwayError or OSError when the CA cannot be read."""
 
-    def sign(self, csr_pem: str, facts: Facts) -> str:
-        """Give the certificate (PEM) of a node for the names in `facts`. Raises ValueError when the CSR has others."""
+    def sign(self, request: CheckedRequest) -> str:
+        """Give the certificate of a node, PEM."""
 
     def bundle(self) -> str:
         """Give the CA certificates that are valid now, PEM; the first signs."""
 
     def key(self) -> str:
         """Give the key of the first, PEM."""
+
+    def check_peer(self, certificate_der: bytes) -> str | Refusal:
+        """Give the id of the node whose client certificate this is, or say why it counts for nothing."""
 
 
 class Cluster(Protocol):
@@ -123,34 +122,37 @@ class Service:
         self._one_guess = asyncio.Lock()
         self._seen: dict[str, _Seen] = {}
 
-    async def enroll(self, request: EnrollRequest, peer: str) -> EnrollReply:
+    async def enroll(self, request: EnrollRequest) -> EnrollReply:
         """Take a node in, or tell it where it stands."""
-        node_id = _take(check_request(request))
+        checked = _take(check_request(request.csr, request.facts))
         values, _ = await self._store.read_all()
-        known = parse_node(values, node_id)
+        known = parse_node(values, checked.node_id)
         if known and (again := plan_again(known, request.facts)):
             return self._reply(_take(again))
         token = await self._proven(request.token, values)
-        return self._reply(
-            await self._change(lambda now: self._enroll(now, request, node_id, token.id, peer))
-        )
+        node, written = await self._change(lambda values: self._enroll(values, request, checked, token))
+        if written:
+            LOG.info("node %s (%s): %s, by token %s", node.facts.fqdn, node.id, node.state, token)
+        return self._reply(node)
 
     def _enroll(
-        self, values: Values, request: EnrollRequest, node_id: str, proven: str, peer: str
+        self, values: Values, request: EnrollRequest, checked: CheckedRequest, proven: str
     ) -> tuple[NodeRecord, Changes]:
-        known, token = parse_node(values, node_id), parse_token(values, proven)
+        known, token = parse_node(values, checked.node_id), parse_token(values, proven)
         if known and (again := plan_again(known, request.facts)):
             return _take(again), {}
         if token is None:
-            raise _unknown_token()
-        accepted: Accepted = _take(
-            plan_enroll(request, node_id, token, parse_nodes(values), peer=peer, now=self._now())
-        )
+            raise RefusedError(unknown_token())
+        found = plan_enroll(request, checked.node_id, token, parse_nodes(values), self._now())
+        accepted = _take(found)
         node = accepted.node
         if node.state == "approved":
-            node = node.model_copy(update={"certificate": self._sign(node.csr, node.facts)})
-        LOG.info("node %s (%s): %s, by token %s", node.facts.fqdn, node.id, node.state, token.id)
+            node = node.model_copy(update={"certificate": self._authority.sign(checked)})
         return node, {**render_record(node), **render_record(accepted.token)}
+
+    def peer(self, certificate_der: bytes) -> str:
+        """Give the id of the node that shows this certificate."""
+        return _take(self._authority.check_peer(certificate_der))
 
     async def standing(self, node_id: str) -> EnrollReply:
         """Tell where a node stands."""
@@ -169,9 +171,8 @@ class Service:
     async def joined(self, node_id: str) -> EnrollReply:
         """Take note that a node has joined, when Incus says so too."""
         members = await self._cluster.members()
-        return self._reply(
-            await self._change_node(node_id, lambda node: _take(plan_joined(node, members, self._now())))
-        )
+        node = await self._change_node(node_id, lambda node: _take(plan_joined(node, members, self._now())))
+        return self._reply(node)
 
     async def heartbeat(self, node_id: str, heartbeat: Heartbeat, ca_digest: str) -> HeartbeatReply:
         """Take note of how a node is; `ca_digest` tells which CA certificates it has."""
@@ -189,17 +190,14 @@ class Service:
             _refuse(check_welcome(node))
             if not node.certificate:
                 raise RefusedError(Refusal(code="not-approved", reason="there is no certificate to renew"))
-            return node.model_copy(update={"certificate": self._sign(request.csr, node.facts)})
+            checked = _take(check_request(request.csr, node.facts))
+            if checked.node_id != node_id:
+                todo = "keep the key, or remove this node and install it again"
+                raise RefusedError(
+                    Refusal(code="csr-invalid", reason="the key is not this node's", todo=todo)
+                )
+            return node.model_copy(update={"certificate": self._authority.sign(checked)})
 
-        try:
-            key_id, names = parse_csr(request.csr)
-        except ValueError as error:
-            raise RefusedError(Refusal(code="csr-invalid", reason=f"certificate request: {error}")) from None
-        if key_id != node_id:
-            todo = "keep the key, or remove this node and install it again"
-            raise RefusedError(Refusal(code="csr-invalid", reason="the key is not this node's", todo=todo))
-        values, _ = await self._store.read_all()
-        _refuse(check_names(names, _known(values, node_id).facts))
         node = await self._change_node(node_id, renewed)
         return RenewReply(certificate=node.certificate, ca=self._authority.bundle())
 
@@ -233,53 +231,48 @@ class Service:
         _refuse(check_member(node, members))
         return list(parse_nodes(values).values()), tuple(members.values())
 
-    async def _proven(self, text: str, values: Values) -> TokenRecord:
-        """Give the token whose secret this is; one guess at a time, and few in a second."""
-        secret = parse_secret(text)
-        token = parse_token(values, token_id(secret)) if secret else None
-        if secret is None or token is None:
-            raise _unknown_token()
+    async def _proven(self, secret: str, values: Values) -> str:
+        """Give the id of the token whose secret this is; one guess at a time, and few in a second."""
         if wait := self._guesses.take(""):
             reason = "too many nodes enrol at this moment"
             retry = int(wait) + 1
             raise RefusedError(Refusal(code="rate-limited", reason=reason, todo="wait", retry_seconds=retry))
+        named = token_id(secret)
         async with self._one_guess:
-            right = await asyncio.to_thread(is_secret_of, secret, token)
+            right = await asyncio.to_thread(is_secret_of, secret, parse_token(values, named))
         if not right:
-            raise _unknown_token()
-        return token
+            raise RefusedError(unknown_token())
+        return named
 
     async def _change_node(self, node_id: str, plan: Callable[[NodeRecord], NodeRecord]) -> NodeRecord:
         def change(values: Values) -> tuple[NodeRecord, Changes]:
             old = _known(values, node_id)
             new = plan(old)
-            if new.state != old.state:
-                LOG.info("node %s (%s): %s", new.facts.fqdn, new.id, new.state)
             return new, {} if new == old else render_record(new)
 
-        return await self._change(change)
+        node, written = await self._change(change)
+        if written:
+            LOG.info("node %s (%s): %s", node.facts.fqdn, node.id, node.state)
+        return node
 
-    async def _change(self, plan: Callable[[Values], tuple[T, Changes]]) -> T:
-        """Write what `plan` makes of what is there; when another was faster, of what is there then."""
+    async def _change(self, plan: Callable[[Values], tuple[T, Changes]]) -> tuple[T, bool]:
+        """Write what `plan` makes of what is there; when another was faster, of what is there then.
+
+        Gives the result of the plan, and whether anything was to be written.
+        """
         for attempt in range(TRIES):
             values, etag = await self._store.read_all()
             result, changes = plan(values)
             if not changes:
-                return result
+                return result, False
             try:
                 await self._store.write_all(changes, etag)
             except Conflict:
                 # Jitter keeps two members from meeting again; no secret hangs on it.
                 await asyncio.sleep(random.uniform(0, TRY_SECONDS * attempt))  # noqa: S311
             else:
-                return result
+                return result, True
         raise StoreError(f"the cluster's configuration: changed by others {TRIES} times in a row; try again")
-
-    def _sign(self, csr_pem: str, facts: Facts) -> str:
-        try:
-            return self._authority.sign(csr_pem, facts)
-        except ValueError as error:
-            raise RefusedError(Refusal(code="csr-name", reason=f"certificate request: {error}")) from None
 
     def _reply(self, node: NodeRecord) -> EnrollReply:
         if not node.certificate:
@@ -311,11 +304,6 @@ def _known(values: Values, node_id: str) -> NodeRecord:
             Refusal(code="node-unknown", reason=reason, todo="ask with a token to be enrolled")
         )
     return node
-
-
-def _unknown_token() -> RefusedError:
-    todo = "compare it with what `slipway token create` printed; a token of another cluster does not help"
-    return RefusedError(Refusal(code="token-unknown", reason="this cluster knows no such token", todo=todo))
 
 
 def _status(node: NodeRecord, seen: _Seen | None) -> NodeStatus:

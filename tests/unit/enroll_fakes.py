@@ -5,6 +5,7 @@ A test file takes `closed_world` of `http_servers` as `_closed_world`, and `chea
 
 import asyncio
 import functools
+import itertools
 import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -23,24 +24,34 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from agent import tokens
-from agent.csr import key_id
-from agent.protocol import EnrollRequest, Facts, JoinReply
-from agent.records import Approval, Match, render_record
+from agent.csr import CheckedRequest, make_csr, node_id_of
+from agent.protocol import EnrollRequest, Facts, JoinReply, Refusal
+from agent.records import render_record
 from agent.server import Limits, Server, Tls
 from agent.service import Service
 from agent.store import MemoryStore, Store
-from agent.tokens import make_token, render_secret
+from agent.tokens import Approval, Match, TokenRecord, make_token
 
 NOW = 1_800_000_000
-SECRET = bytes(range(32))
-TOKEN = render_secret(SECRET)
-SALT = bytes(16)
+HOSTS = itertools.count(10)
+
+
+def new_token(
+    now: int = NOW, *, uses: int = 1, match: Match | None = None, approval: Approval = "auto"
+) -> tuple[str, TokenRecord]:
+    """Make a token for one minute that is the same each time."""
+    minute = timedelta(minutes=1)
+    return make_token(bytes, now, uses=uses, lifetime=minute, match=match or Match(), approval=approval)
+
+
+TOKEN = "A" * 43
+"""The secret of `new_token`."""
 Answer = tuple[int, dict[str, Any]]
 
 
 @pytest.fixture(autouse=True)
 def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(tokens.COST, "n", 16)
+    monkeypatch.setattr(tokens, "SCRYPT_N", 16)
 
 
 def in_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
@@ -67,6 +78,7 @@ class Ca:
         self.more = ""
         """Certificates of others that are trusted too."""
         self.signed = 0
+        self.void: set[str] = set()
         own = self._builder(self._name, self._key.public_key()).add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
         )
@@ -95,10 +107,9 @@ class Ca:
         signed = builder.add_extension(signer, critical=False).sign(self._key, hashes.SHA256())
         return signed.public_bytes(Encoding.PEM).decode()
 
-    def sign(self, csr_pem: str, facts: Facts) -> str:
-        csr = x509.load_pem_x509_csr(csr_pem.encode())
-        names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        return self.issue(csr.public_key(), names)
+    def sign(self, request: CheckedRequest) -> str:
+        names = [*map(x509.DNSName, request.names), x509.IPAddress(request.address)]
+        return self.issue(request.key, x509.SubjectAlternativeName(names))
 
     def bundle(self) -> str:
         return self.certificate + self.more
@@ -106,13 +117,20 @@ class Ca:
     def key(self) -> str:
         return pem(self._key).decode()
 
+    def check_peer(self, certificate_der: bytes) -> str | Refusal:
+        """TLS has looked at it; `void` are the ids that nothing is believed of any more."""
+        node_id = node_id_of(x509.load_der_x509_certificate(certificate_der).public_key())
+        refusal = Refusal(code="not-this-node", reason="of a CA that is not valid any more")
+        return refusal if node_id in self.void else node_id
+
 
 class Node:
     """A node with its key."""
 
-    def __init__(self, fqdn: str = "n1.example.test", address: str = "127.0.0.1") -> None:
+    def __init__(self, fqdn: str = "n1.example.test", address: str = "") -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
-        self.id = key_id(self.key.public_key())
+        self.id = node_id_of(self.key.public_key())
+        address = address or f"192.0.2.{next(HOSTS) % 250 + 1}"
         self.facts = Facts(fqdn=fqdn, address=address, serial="S1", macs=("52:54:00:00:00:01",), version="1")
 
     @property
@@ -121,10 +139,8 @@ class Node:
         address = x509.IPAddress(ip_address(self.facts.address))
         return x509.SubjectAlternativeName([*map(x509.DNSName, dns), address])
 
-    def csr(self, names: x509.SubjectAlternativeName | None = None) -> str:
-        builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
-        builder = builder.add_extension(names or self.names, critical=False)
-        return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+    def csr(self) -> str:
+        return make_csr(self.key, self.facts)
 
     def request(self, token: str = TOKEN) -> EnrollRequest:
         return EnrollRequest(token=token, csr=self.csr(), facts=self.facts)
@@ -192,16 +208,10 @@ class Member:
     async def add_token(
         self,
         *,
-        secret: bytes = SECRET,
         uses: int = 1,
-        expires: int = NOW + 60,
-        match: Match | None = None,
         approval: Approval = "auto",
-        revoked: bool = False,
     ) -> str:
-        token = make_token(
-            secret, SALT, now=NOW, expires=expires, uses=uses, match=match or Match(), approval=approval
-        ).model_copy(update={"revoked": revoked})
+        token = new_token(uses=uses, approval=approval)[1]
         await self.store.write_all(render_record(token), (await self.store.read_all())[1])
         return token.id
 
