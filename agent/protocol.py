@@ -11,7 +11,8 @@
      GET  /v1/ca/key                          ──► CaKeyReply       mTLS, members of the cluster alone
      GET  /v1/status                          ──► what this member knows, mTLS
 
-Every refusal is a Refusal with an HTTP status of 4xx; 5xx means: try again later.
+Every refusal is a Refusal with an HTTP status of 4xx; 5xx means: try again later. One request a connection. A client
+whose address sends too much is refused with 429, then its connections are closed before TLS.
 """
 
 from __future__ import annotations
@@ -47,7 +48,12 @@ Code = Literal[
     "not-approved",
     "not-this-node",
     "not-a-member",
+    "node-unknown",
+    "unavailable",
 ]
+"""`unavailable` comes with 5xx alone."""
+CA_HEADER: Final = "Slipway-CA"
+"""Of a heartbeat: the SHA-256 of the PEM text of the CA certificates that the node has, in lower-case hex digits."""
 
 
 class Facts(Record):
