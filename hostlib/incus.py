@@ -196,9 +196,9 @@ class Incus:
             raise StepError(f"{' '.join(argv)}: gave no token")
         return lines[-1]
 
-    def remove_member(self, name: str) -> None:
-        """Remove a member that may be out of reach. What the database says of its guests is forgotten too."""
-        argv = ["incus", "query", "--request", "DELETE", f"/1.0/cluster/members/{name}?force=1"]
+    def remove_member(self, name: str, *, force: bool) -> None:
+        """Remove a member. With `force` it need not be in reach, and records of its guests go too."""
+        argv = ["incus", "query", "--request", "DELETE", f"/1.0/cluster/members/{name}?force={force:d}"]
         self._runner.run(argv, timeout_seconds=TIMEOUT_SECONDS)
 
     def read_joining(self) -> dict[str, str]:
