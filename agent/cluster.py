@@ -183,8 +183,9 @@ def bootstrap_cluster(node: NodeIncus) -> None:
     change = node.path(CHANGE)
     standing = _read_changed_standing(node)
     if standing is Standing.HALF:
-        reset_incus(node)
+        # Before the pools go: cut after that, the next boot makes them again.
         node.path(FIRSTBOOT_DONE).unlink(missing_ok=True)
+        reset_incus(node)
         node.runner.run(["systemctl", "restart", "slipway-firstboot.service"], timeout_seconds=900)
         standing = read_standing(node)
     if standing in {Standing.ALONE, Standing.CLEAN}:
