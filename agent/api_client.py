@@ -10,7 +10,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -105,21 +105,21 @@ class ApiClient:
         with a line for each when none answers, OSError when the node's own files cannot be read.
         """
         failures = []
-        data = None if body is None else body.model_dump_json().encode()
+        request = Request(
+            url=path,
+            method=method,
+            body=None if body is None else body.model_dump_json().encode(),
+            accept="application/json",
+            limit_bytes=LIMIT_BYTES,
+            timeout_seconds=timeout_seconds,
+            success=ANY_STATUS,
+        )
         for url in self.urls:
             try:
                 context = await self._context(url, mutual=mutual)
-                request = Request(
-                    url=url + path,
-                    method=method,
-                    body=data,
-                    accept="application/json",
-                    trust=context,
-                    limit_bytes=LIMIT_BYTES,
-                    timeout_seconds=timeout_seconds,
-                    success=ANY_STATUS,
+                answer = parse_answer(
+                    url, await exchange(replace(request, url=url + path, trust=context)), kind
                 )
-                answer = parse_answer(url, await exchange(request), kind)
             except HttpError as error:
                 failures.append(await self._explain(url, error))
             except UnreachableError as error:

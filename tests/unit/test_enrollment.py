@@ -271,7 +271,7 @@ def test_a_refusal_is_told_and_asked_again_when_the_member_says(
         node.told[0] == "https://192.0.2.10:8007: refused (token-used-up): no; do that" == node.load().reason
     )
 
-    def limited(token: str) -> EnrollReply:
+    def limited(_token: str) -> EnrollReply:
         raise refused("rate-limited", 77)
 
     monkeypatch.setattr(node.cluster, "enroll", limited)
