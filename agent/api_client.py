@@ -101,8 +101,8 @@ class ApiClient:
     ) -> T:
         """Send a request to one member after the other until one answers; `mutual` shows the node's certificate.
 
-        `timeout_seconds` is for each of them. Raises RefusedError from the first that refuses, UnreachableError
-        with a line for each when none answers, OSError when the node's own files cannot be read.
+        `timeout_seconds` is for each. Raises RefusedError from the first that refuses, UnreachableError with a line
+        for each when none answers, OSError.
         """
         failures = []
         request = Request(
@@ -116,20 +116,22 @@ class ApiClient:
         )
         for url in self.urls:
             try:
-                context = await self._context(url, mutual=mutual)
-                answer = parse_answer(
-                    url, await exchange(replace(request, url=url + path, trust=context)), kind
-                )
+                trust = await self._context(url, mutual=mutual)
+                found = await exchange(replace(request, url=url + path, trust=trust))
+                answer = parse_answer(url, found, kind)
             except HttpError as error:
                 failures.append(await self._explain(url, error))
             except UnreachableError as error:
                 failures.append(str(error))
             else:
-                self.urls = [url, *(other for other in self.urls if other != url)]
+                self._prefer(url)
                 return answer
         raise UnreachableError(
             "\n".join(failures) or "no URL of a member is known; give one in the answer file"
         )
+
+    def _prefer(self, url: str) -> None:
+        self.urls = [url, *(other for other in self.urls if other != url)]
 
     async def _context(self, url: str, *, mutual: bool) -> ssl.SSLContext:
         kept = self._path(CA)
