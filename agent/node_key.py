@@ -21,8 +21,11 @@ from hostlib.errors import Problem, StepError, UserError
 from hostlib.files import read_if_there, write_atomic
 from hostlib.paths import STATE
 
-KEY_NAME: Final = "node.key"
-CSR_NAME: Final = "node.csr"
+KEY: Final = STATE / "node.key"
+CSR: Final = STATE / "node.csr"
+CERTIFICATE: Final = STATE / "node.crt"
+CA: Final = STATE / "ca.crt"
+"""The CA certificates that the node trusts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ def ensure_node_key(facts: Facts, folder: Path = STATE) -> NodeKey:
     for the names of `facts` or not fit. Raises UserError when nobody can have these names, StepError when the key
     cannot be read, OSError.
     """
-    path = folder / KEY_NAME
+    path = folder / KEY.name
     if path.exists():
         todo = "put it back from a backup; or delete it, and have this node removed and enrolled anew"
         key = read_key(path, todo)
@@ -50,7 +53,7 @@ def ensure_node_key(facts: Facts, folder: Path = STATE) -> NodeKey:
         key = ec.generate_private_key(ec.SECP256R1())
         write_key(key, path)
     node_id = node_id_of(key.public_key())
-    csr = read_if_there(folder / CSR_NAME) or ""
+    csr = read_if_there(folder / CSR.name) or ""
     checked = check_csr(csr, facts)
     if not isinstance(checked, CheckedRequest) or checked.node_id != node_id:
         try:
@@ -58,7 +61,7 @@ def ensure_node_key(facts: Facts, folder: Path = STATE) -> NodeKey:
         except ValueError as error:
             what, _, todo = str(error).partition("; ")
             raise UserError(Problem("this node's name and address", what, todo)) from error
-        write_atomic(folder / CSR_NAME, csr)
+        write_atomic(folder / CSR.name, csr)
     return NodeKey(key, node_id, csr.strip() + "\n")
 
 

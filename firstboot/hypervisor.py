@@ -7,40 +7,15 @@ them, or within one, is repaired by running again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-
 from firstboot.context import Context
-from firstboot.incus_start import INCUS_STATE, UNIT
 from hostlib.errors import StepError
-from hostlib.incus import CREATED, Incus, Pool
+from hostlib.incus import CREATED, UNIT, Incus, Pool
+from hostlib.pools import LOCAL, LOCAL_LVM, PoolPlan, clear_leftovers, plan_pools
 from hostlib.ports import INCUS
 from hostlib.seed import NodeSeed
 
-LOCAL, LOCAL_LVM = "local", "local-lvm"
-LOCAL_SOURCE = "/var/lib/vz"
 PROFILE = "default"
 ADDRESS = {"core.https_address": f":{INCUS}"}
-
-
-@dataclass(frozen=True, slots=True)
-class PoolPlan:
-    """A storage pool that the node should have."""
-
-    name: str
-    driver: str
-    config: Mapping[str, str]
-
-
-def plan_pools(seed: NodeSeed) -> list[PoolPlan]:
-    """Give the storage pools of a node."""
-    pools = [PoolPlan(LOCAL, "dir", {"source": LOCAL_SOURCE})]
-    if seed.thin_pool is not None:
-        # The VG holds root and swap too: without force_reuse Incus refuses a VG that is not empty.
-        config = {"source": seed.vg, "lvm.thinpool_name": seed.thin_pool, "lvm.vg.force_reuse": "true"}
-        pools.append(PoolPlan(LOCAL_LVM, "lvm", config))
-    return pools
 
 
 def plan_devices(seed: NodeSeed) -> dict[str, dict[str, str]]:
@@ -91,7 +66,7 @@ def _ensure_pool(context: Context, plan: PoolPlan, pool: Pool | None) -> None:
     if pool is None:
         if plan.driver == "lvm":
             _require_thin_pool(context, f"{plan.config['source']}/{plan.config['lvm.thinpool_name']}")
-        _clear_leftovers(context, plan)
+        clear_leftovers(context.runner, context.root, plan)
         Incus(context.runner).create_pool(plan.name, plan.driver, plan.config)
     elif pool.status != CREATED:
         raise StepError(
@@ -104,32 +79,6 @@ def _require_thin_pool(context: Context, name: str) -> None:
     attributes = context.runner.run(["lvs", "--noheadings", "--options=lv_attr", name]).stdout.strip()
     if not attributes.startswith("t"):
         raise StepError(f"LV {name} is no thin pool, its attributes are {attributes}; look at `lvs -a`")
-
-
-def _clear_leftovers(context: Context, plan: PoolPlan) -> None:
-    """Remove the empty folders that Incus made before a power cut; it refuses to create a pool over them.
-
-    Only ever empty folders: whatever holds a file stays, and is an error.
-    """
-    folder = context.path(INCUS_STATE / "storage-pools" / plan.name)
-    if plan.driver == "dir":
-        source = context.path(plan.config["source"])
-        source.mkdir(parents=True, exist_ok=True)
-        if folder.exists() and folder.samefile(source):
-            # Incus mounts the source there, even for a pool that is not finished.
-            context.runner.run(["umount", str(folder)])
-        _remove_empty_folders(source)
-    if folder.exists():
-        _remove_empty_folders(folder)
-        folder.rmdir()
-
-
-def _remove_empty_folders(folder: Path) -> None:
-    for entry in sorted(folder.iterdir()):
-        try:
-            entry.rmdir()
-        except OSError as error:
-            raise StepError(f"{folder}: holds {entry.name}, but must be empty; move that away") from error
 
 
 def lacks_defaults(context: Context) -> bool:

@@ -18,9 +18,9 @@ from unittest.mock import patch
 
 from firstboot import __main__ as program
 from firstboot.context import Context, Page
-from firstboot.incus_start import UNITS
 from firstboot.services import SERVICES
 from hostlib.errors import CommandError, ExitStatus
+from hostlib.incus import UNITS
 from hostlib.run import Completed, render_command
 from hostlib.seed import NodeSeed, write_seed
 from hostlib.tls import CERTIFICATE, KEY, make_self_signed
