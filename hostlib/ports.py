@@ -6,3 +6,4 @@ from typing import Final
 
 WEB_CONSOLE: Final = 8006
 INCUS: Final = 8443
+ENROLLMENT: Final = 8007
