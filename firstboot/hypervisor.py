@@ -34,7 +34,12 @@ class PoolPlan:
 
 
 def plan_pools(seed: NodeSeed) -> list[PoolPlan]:
-    """Give the storage pools of a node."""
+    """Give the storage pools of a node; none where it is to join a cluster, which Incus refuses with pools there.
+
+    The cluster's pools get their part on this node when it joins.
+    """
+    if seed.enrollment.mode == "join":
+        return []
     pools = [PoolPlan(LOCAL, "dir", {"source": LOCAL_SOURCE})]
     if seed.thin_pool is not None:
         # The VG holds root and swap too: without force_reuse Incus refuses a VG that is not empty.
@@ -44,7 +49,12 @@ def plan_pools(seed: NodeSeed) -> list[PoolPlan]:
 
 
 def plan_devices(seed: NodeSeed) -> dict[str, dict[str, str]]:
-    """Give the devices of the default profile: a NIC on the management bridge, a root disk."""
+    """Give the devices of the default profile: a NIC on the management bridge, a root disk.
+
+    None where the node is to join a cluster, whose profile takes the place of this one.
+    """
+    if seed.enrollment.mode == "join":
+        return {}
     pool = LOCAL if seed.thin_pool is None else LOCAL_LVM
     return {
         "eth0": {"type": "nic", "nictype": "bridged", "parent": seed.bridge, "name": "eth0"},
