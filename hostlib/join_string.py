@@ -95,13 +95,14 @@ def check_join_url(url: str) -> str:
     Raises ValueError, which does not repeat the URL: it may hold a password.
     """
     example = f"give one such as 'https://192.0.2.10:{ENROLLMENT}'"
+    wrong = f"this is no URL of a member; {example}"
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        host, port = None, None
+        raise ValueError(wrong) from None
     if not host or port == 0 or not re.fullmatch(r"[a-z0-9.:_-]+", host) or not re.fullmatch(r"[!-~]+", url):
-        raise ValueError(f"this is no URL of a member; {example}")
+        raise ValueError(wrong)
     if parts.scheme != "https":
         raise ValueError(f"a node joins over https alone, not {parts.scheme}; {example}")
     if parts.username is not None or parts.path.strip("/") or parts.query or parts.fragment:

@@ -37,7 +37,6 @@ class SeedEnrollment(Record):
         return token.get_secret_value() if info.context == REVEAL else str(token)
 
 
-
 class NodeSeed(Record):
     """Facts of the installation that first boot and the agent need. No secret stays in it after use."""
 
