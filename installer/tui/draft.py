@@ -110,7 +110,6 @@ def to_tables(draft: Draft) -> dict[str, Any]:
     kind, _, value = draft.nic.partition("=")
     keys = [line for line in draft.ssh_keys.splitlines() if line.strip()]
     lvm = {name: _number(text) for name in SIZES if (text := getattr(draft, name).strip())}
-    pinning = {"enabled": True} if draft.pin_names else {}
     tables: dict[str, dict[str, Any]] = {
         "global": {
             "keyboard": draft.keyboard,
@@ -128,18 +127,14 @@ def to_tables(draft: Draft) -> dict[str, Any]:
             "gateway": draft.gateway.strip(),
             "dns": draft.dns.strip(),
             "filter": {kind: value} if value else {},
-            "interface-name-pinning": pinning,
+            "interface-name-pinning": {"enabled": True} if draft.pin_names else {},
         },
         "disk-setup": {
             "filesystem": draft.filesystem,
             "disk-list": [draft.disk.removeprefix("/dev/disk/by-id/")] if draft.disk else [],
             "lvm": lvm,
         },
-        "enrollment": {
-            "mode": draft.cluster,
-            "cluster-name": draft.cluster_name.strip() if draft.cluster == "bootstrap" else "",
-            "token": draft.token if draft.cluster == "join" else "",
-        },
+        "enrollment": _enrollment(draft),
         "checks": {"allow": draft.allow.split()},
     }
     entered = {
@@ -147,6 +142,12 @@ def to_tables(draft: Draft) -> dict[str, Any]:
         for name, table in tables.items()
     }
     return {name: table for name, table in entered.items() if table or name != "checks"}
+
+
+def _enrollment(draft: Draft) -> dict[str, str]:
+    """Give what belongs to the choice that was made; what was entered for another stays in the draft alone."""
+    own = {"bootstrap": {"cluster-name": draft.cluster_name.strip()}, "join": {"token": draft.token}}
+    return {"mode": draft.cluster, **own.get(draft.cluster, {})}
 
 
 def _number(text: str) -> int | float | str:
