@@ -19,7 +19,12 @@ ADDRESS = {"core.https_address": f":{INCUS}"}
 
 
 def plan_devices(seed: NodeSeed) -> dict[str, dict[str, str]]:
-    """Give the devices of the default profile: a NIC on the management bridge, a root disk."""
+    """Give the devices of the default profile: a NIC on the management bridge, a root disk.
+
+    None where the node is to join a cluster, whose profile takes the place of this one.
+    """
+    if seed.enrollment.mode == "join":
+        return {}
     pool = LOCAL if seed.thin_pool is None else LOCAL_LVM
     return {
         "eth0": {"type": "nic", "nictype": "bridged", "parent": seed.bridge, "name": "eth0"},
@@ -27,10 +32,18 @@ def plan_devices(seed: NodeSeed) -> dict[str, dict[str, str]]:
     }
 
 
+def plan_own_pools(seed: NodeSeed) -> list[PoolPlan]:
+    """Give the storage pools that first boot makes; none where the node is to join a cluster.
+
+    Incus refuses to join with pools there. The cluster's get their part on this node when it joins.
+    """
+    return [] if seed.enrollment.mode == "join" else plan_pools(seed)
+
+
 def lacks_pools(context: Context) -> bool:
     """Tell whether a storage pool is missing or unfinished."""
     pools = Incus(context.runner).read_pools()
-    wanted = [pools.get(plan.name) for plan in plan_pools(context.seed)]
+    wanted = [pools.get(plan.name) for plan in plan_own_pools(context.seed)]
     return any(pool is None or pool.status != CREATED for pool in wanted)
 
 
@@ -43,7 +56,7 @@ def ensure_pools(context: Context) -> None:
     _forget_unfinished(context)
     there = Incus(context.runner).read_pools()
     errors = []
-    for plan in plan_pools(context.seed):
+    for plan in plan_own_pools(context.seed):
         try:
             _ensure_pool(context, plan, there.get(plan.name))
         except (StepError, OSError) as error:

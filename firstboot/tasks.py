@@ -13,12 +13,21 @@ from firstboot.identity import (
     ensure_certificate,
     ensure_machine_id,
     ensure_ssh_host_keys,
+    forget_identity,
+    is_in_other_machine,
     lacks_certificate,
     lacks_machine_id,
     lacks_ssh_host_keys,
 )
 from firstboot.incus_start import ensure_incus, has_leftovers, lacks_incus, remove_leftovers
-from firstboot.services import ensure_services, ensure_web_console, lacks_services, lacks_web_console
+from firstboot.services import (
+    ensure_agent,
+    ensure_services,
+    ensure_web_console,
+    lacks_agent,
+    lacks_services,
+    lacks_web_console,
+)
 from hostlib.banner import Banner, apply_banner, lacks_banner
 from hostlib.paths import RELEASE
 from hostlib.release import read_release
@@ -43,6 +52,8 @@ def read_banner(context: Context) -> Banner:
 
 TASKS = (
     Task("machine-id", lacks_machine_id, ensure_machine_id, early=True),
+    # Before the two that make anew what it removes.
+    Task("other-machine", is_in_other_machine, forget_identity, early=True),
     Task("ssh-host-keys", lacks_ssh_host_keys, ensure_ssh_host_keys, early=True),
     Task("incus-leftovers", has_leftovers, remove_leftovers, early=True),
     Task("certificate", lacks_certificate, ensure_certificate),
@@ -51,6 +62,8 @@ TASKS = (
     Task("storage-pools", lacks_pools, ensure_pools, after=("incus",)),
     Task("incus-defaults", lacks_defaults, ensure_defaults, after=("incus", "storage-pools")),
     Task("web-console", lacks_web_console, ensure_web_console, after=("certificate",)),
+    # Not before Incus is as a cluster needs it, and not without the certificate that it serves with at first.
+    Task("agent", lacks_agent, ensure_agent, after=("certificate", "incus-defaults")),
     # Last, because it shows what failed before it.
     Task(
         "banner",

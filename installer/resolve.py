@@ -20,6 +20,7 @@ from hostlib.netconfig import NetworkConfig
 from installer.answers import Answers, DiskSetup, FirstBoot, LvmOptions, Report, Webhook
 from installer.answers.disks import uncarried
 from installer.config import DiskTarget, Endpoint, FirstBootHook, InstallConfig, Layout, ReportTarget
+from installer.enrollment import resolve_enrollment
 from installer.layout import plan_layout
 from installer.resolve_disk import choose_disk, choose_disks, render_disk
 from installer.resolve_network import resolve_fqdn, resolve_network, warn_of_names
@@ -151,6 +152,7 @@ def _config(  # noqa: PLR0917 - one parameter a decision
         reboot_mode=settings.reboot_mode,
         reboot_on_error=settings.reboot_on_error,
         on_existing=answers.disk_setup.on_existing,
+        enrollment=resolve_enrollment(answers.enrollment),
         first_boot=_first_boot(answers.first_boot),
         webhook=_endpoint(answers.post_installation_webhook),
         report=_report(answers.report),

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from installer.answers.disks import DiskSetup
+from installer.answers.enrollment import Enrollment
 from installer.answers.section import Filter, Fingerprint, Section, Url
 from installer.answers.ssh_keys import check_ssh_keys
 from installer.answers.tables import KEYBOARDS
@@ -200,6 +201,7 @@ class Answers(Section):
     network: Network
     disk_setup: DiskSetup
     checks: Checks | None = None
+    enrollment: Enrollment | None = None
     first_boot: FirstBoot | None = None
     post_installation_webhook: Webhook | None = None
     report: Report | None = None

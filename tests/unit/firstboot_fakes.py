@@ -18,11 +18,12 @@ from unittest.mock import patch
 
 from firstboot import __main__ as program
 from firstboot.context import Context, Page
-from firstboot.services import SERVICES
+from firstboot.services import AGENT, SERVICES
 from hostlib.errors import CommandError, ExitStatus
 from hostlib.incus import UNITS
+from hostlib.inventory import Dmi
 from hostlib.run import Completed, render_command
-from hostlib.seed import NodeSeed, write_seed
+from hostlib.seed import Mode, NodeSeed, SeedEnrollment, write_seed
 from hostlib.tls import CERTIFICATE, KEY, make_self_signed
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -53,8 +54,11 @@ class FakeNode:
 
     root: Path
     thin_pool: str | None = "data"
+    machine: Dmi = field(default_factory=Dmi)
+    """That the disk was installed in."""
+    mode: Mode = "bootstrap"
     active: set[str] = field(default_factory=set)
-    disabled: set[str] = field(default_factory=set)
+    disabled: set[str] = field(default_factory=lambda: {AGENT})
     broken: dict[str, str] = field(default_factory=dict)
     """Unit that does not start -> what it logs."""
     failed: set[str] = field(default_factory=set)
@@ -84,6 +88,8 @@ class FakeNode:
                 fqdn="node1.example.com",
                 address="192.0.2.10/24",
                 thin_pool=self.thin_pool,
+                machine=self.machine,
+                enrollment=SeedEnrollment(mode=self.mode),
             ),
             self.root,
         )
@@ -94,7 +100,8 @@ class FakeNode:
         self.cut = None
         self.effects = 0
         self.failed.clear()
-        self.active = {service.unit for service in SERVICES} - set(self.broken) - self.skipped
+        wanted = {AGENT, *(service.unit for service in SERVICES)} - ({AGENT} & self.disabled)
+        self.active = wanted - set(self.broken) - self.skipped
         self.shown_certificate = b""
         for pool in self.pools.values():
             # A bind mount can be made for a directory pool; the LVM driver misses its own settings.
@@ -372,6 +379,7 @@ def assert_complete(node: FakeNode) -> None:
         "root": {"type": "disk", "path": "/", "pool": "local-lvm"},
     }
     assert node.config == {"core.https_address": ":8443"}
+    assert AGENT in node.active - node.disabled
     assert node.shown_certificate == (root / CERTIFICATE.relative_to("/")).read_bytes()
     assert stat.S_IMODE((root / KEY.relative_to("/")).stat().st_mode) == 0o600
     assert "FIRST BOOT" not in (root / ISSUE).read_text()

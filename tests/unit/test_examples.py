@@ -27,6 +27,8 @@ MACHINES = {
     "report-and-webhook": "one-virtio-uefi",
     "first-boot-hook": "one-virtio-uefi",
     "allow-check": "one-virtio-uefi",
+    "new-cluster": "four-scsi-bios",
+    "join-cluster": "four-scsi-bios",
 }
 WARNINGS = {
     "report-and-webhook": [
@@ -129,6 +131,19 @@ def test_first_boot_hook() -> None:
         "https://192.0.2.10/first-boot.sh",
         FINGERPRINT,
     )
+
+
+def test_new_cluster() -> None:
+    enrollment = config_of("new-cluster").enrollment
+    assert (enrollment.mode, enrollment.cluster_name, enrollment.token) == ("bootstrap", "rack4", None)
+
+
+def test_join_cluster() -> None:
+    enrollment = config_of("join-cluster").enrollment
+    assert (enrollment.mode, enrollment.urls) == ("join", ("https://192.0.2.10:8007",))
+    assert enrollment.fingerprint == FINGERPRINT
+    assert enrollment.token
+    assert enrollment.token.get_secret_value() == "replace-this-token-by-the-real-one-00000000"
 
 
 @on_a_checkout

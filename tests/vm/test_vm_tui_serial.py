@@ -185,14 +185,24 @@ def _try_again_on_the_good_disk(person: TerminalPerson) -> None:
     person.sees("Summary")
     person.go_to("[ Back ]")
     person.press("enter")
-    for title in ("Management network", "Password, e-mail, ssh key", "Country, time zone, keyboard"):
+    for title in (
+        "Cluster",
+        "Management network",
+        "Password, e-mail, ssh key",
+        "Country, time zone, keyboard",
+    ):
         back(person, title)
     person.sees("Target disk")
     # Disks that cannot be chosen come last.
     person.sees(rf"virtio-{BAD_SERIAL} .* cannot be used")
     person.go_to(f"virtio-{GOOD.target_serial}", "up")
     enter_keys(person, "enter enter")
-    for title in ("Country, time zone, keyboard", "Password, e-mail, ssh key", "Management network"):
+    for title in (
+        "Country, time zone, keyboard",
+        "Password, e-mail, ssh key",
+        "Management network",
+        "Cluster",
+    ):
         on(person, title)
     person.sees(rf"virtio-{GOOD.target_serial}$")
     person.sees(rf"Sizes +swap {SWAP_GIB}\.0 GiB")
