@@ -34,8 +34,12 @@ def render_status(status: Status, columns: int = COLUMNS, rows: int = ROWS) -> l
     """
     head = [*_render_node(status, columns), *_render_enrollment(status, columns)]
     cluster, services = _render_cluster(status, columns), _render_services(status, columns)
-    members = [_render_member(member) for member in status.members]
-    findings = [_render_finding(str(trouble), trouble.level, columns) for trouble in status.health.troubles]
+    widths = [min(24, max((len(text) for text in texts), default=0)) for texts in _member_columns(status)]
+    members = [_render_member(member, widths) for member in status.members]
+    findings = [
+        _render_finding(f"{trouble.level}: {trouble}", trouble.level, columns)
+        for trouble in status.health.troubles
+    ]
     room = rows - len(head) - len(services) - 2
     lines_of_findings = sum(map(len, findings))
     for_members = min(len(members), max(min(MEMBERS, room // 2), room - lines_of_findings))
@@ -112,13 +116,23 @@ def _render_cluster(status: Status, columns: int) -> Line:
     )
 
 
-def _render_member(member: Member) -> Line:
+def _member_columns(status: Status) -> tuple[list[str], list[str], list[str]]:
+    members = status.members
+    return [m.name for m in members], [m.status for m in members], [_host(m) for m in members]
+
+
+def _host(member: Member) -> str:
+    return member.url.removeprefix("https://")
+
+
+def _render_member(member: Member, widths: Sequence[int]) -> Line:
     online = member.status == "Online"
     # The leader is one of those with a database.
     roles = [role for role in member.roles if role != "database" or "database-leader" not in member.roles]
     more = ", ".join(roles) if online else member.message
-    host = member.url.removeprefix("https://")
-    return Line(f"  {member.name:20} {member.status:10} {host:22} {more}", "" if online else "warning")
+    cells = zip((member.name, member.status, _host(member)), widths, strict=True)
+    text = "  ".join(f"{cell[:width]:{width}}" for cell, width in cells)
+    return Line(f"  {text}  {more}", "" if online else "warning")
 
 
 def _render_services(status: Status, columns: int) -> list[Line]:

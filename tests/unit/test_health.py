@@ -188,12 +188,13 @@ def test_what_cannot_be_read_is_told_and_stops_nothing(tmp_path: Path) -> None:
 
 
 def test_a_program_that_cannot_be_started(tmp_path: Path) -> None:
-    class Missing(FakeRunner):
-        def run(self, argv: object, **_: object) -> object:  # type: ignore[override]
-            raise CommandError("lvs", "cannot be started: No such file or directory", "")
+    def refuse(_line: str) -> None:
+        raise CommandError("lvs", "cannot be started: No such file or directory", "")
 
     make_node(tmp_path)
-    assert read_health(Missing(), NOW, tmp_path).troubles[0].what == (
+    missing = runner()
+    missing.before = refuse
+    assert read_health(missing, NOW, tmp_path).troubles[0].what == (
         "cannot be read: cannot be started: No such file or directory"
     )
 

@@ -162,9 +162,9 @@ def test_one_screen() -> None:
         "SSH host key SHA256:uNiVztksCsDhcc0u9e8BrqqdJqmY2mbmuzBOCnhLOKI (ED25519)",
         "Enrolment    serving, node 0123456789abcdef0123456789abcdef",
         "Cluster      3 members, all online",
-        "  node1                Online     192.0.2.10:8443        database-leader",
-        "  node2                Online     192.0.2.11:8443        database",
-        "  node3                Online     192.0.2.12:8443        database",
+        "  node1  Online  192.0.2.10:8443  database-leader",
+        "  node2  Online  192.0.2.11:8443  database",
+        "  node3  Online  192.0.2.12:8443  database",
         "Services     ssh, web console, Incus, agent, firewall, time, LLDP; SMART",
         "             inactive",
         "Findings     none",
@@ -180,7 +180,7 @@ def test_however_much_there_is_it_fits(columns: int, rows: int) -> None:
     shown = text(FULL, columns, rows)
     assert "Findings     40 critical" in shown
     assert "more: slipway status --json" in shown
-    assert "thing 0: is 96.2 % full" in shown
+    assert "critical: thing 0: is 96.2 % full" in shown
 
 
 def test_what_is_cut_is_counted() -> None:
