@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from hostlib.command import add_check_options, run_verb
 from hostlib.errors import ExitStatus
 from hostlib.paths import FINDINGS, RELEASE
 from hostlib.release import read_release, render_release
+from hostlib.run import SystemRunner
 
 
 def main(arguments: Sequence[str], release_path: Path = RELEASE, findings_path: Path = FINDINGS) -> int:
@@ -20,6 +23,9 @@ def main(arguments: Sequence[str], release_path: Path = RELEASE, findings_path: 
     verbs = {
         "check": lambda: _check(options, findings_path),
         "version": lambda: _version(options, release_path),
+        "status": lambda: _status(as_json=options.json),
+        "admin": lambda: _admin(options.name),
+        "firewall": _firewall,
     }
     return run_verb("slipway", verbs[options.verb], debug=options.debug)
 
@@ -45,7 +51,47 @@ def parser() -> argparse.ArgumentParser:
     version = verbs.add_parser("version", help="show which build this node runs")
     version.add_argument("--json", action="store_true", help="print JSON")
     version.add_argument("--packages", action="store_true", help="list the Debian packages of the build too")
+    status = verbs.add_parser("status", help="show this node and its cluster in one screen")
+    status.add_argument("--json", action="store_true", help="print JSON, with all findings")
+    admin = verbs.add_parser("admin", help="manage who may use the Incus API").add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+    add = admin.add_parser("add", help="print a token with which one client becomes administrator")
+    add.add_argument("name", metavar="NAME", help="what Incus calls the client")
+    firewall = verbs.add_parser("firewall", help="look at what may reach this node")
+    firewall.add_subparsers(dest="action", required=True, metavar="ACTION").add_parser(
+        "show", help="print the rules that are in effect"
+    )
     return top
+
+
+def _status(*, as_json: bool) -> ExitStatus:
+    from agent.health_read import read_health  # noqa: PLC0415 - as in `_check`
+    from agent.status import read_status, render_status_json  # noqa: PLC0415
+    from agent.status_render import COLUMNS, ROWS, render_status  # noqa: PLC0415
+
+    runner = SystemRunner()
+    status = read_status(runner, lambda: read_health(runner, datetime.now(tz=UTC)))
+    if as_json:
+        sys.stdout.write(render_status_json(status))
+        return ExitStatus.DONE
+    size = shutil.get_terminal_size((COLUMNS, ROWS))
+    # The shell's prompt takes the last line.
+    lines = render_status(status, max(COLUMNS, size.columns), max(ROWS, size.lines) - 1)
+    sys.stdout.write("".join(f"{line.text}\n" for line in lines))
+    return ExitStatus.DONE
+
+
+def _admin(name: str) -> ExitStatus:
+    from agent.admin import run_admin_add  # noqa: PLC0415 - as in `_check`
+
+    return run_admin_add(name, SystemRunner())
+
+
+def _firewall() -> ExitStatus:
+    from agent.admin import run_firewall_show  # noqa: PLC0415 - as in `_check`
+
+    return run_firewall_show(SystemRunner())
 
 
 def _check(options: argparse.Namespace, findings_path: Path) -> ExitStatus:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from firstboot.context import Context, Task
+from firstboot.firewall import ensure_firewall, lacks_firewall
 from firstboot.hypervisor import (
     ensure_defaults,
     ensure_pools,
@@ -57,6 +58,7 @@ TASKS = (
     Task("ssh-host-keys", lacks_ssh_host_keys, ensure_ssh_host_keys, early=True),
     Task("incus-leftovers", has_leftovers, remove_leftovers, early=True),
     Task("certificate", lacks_certificate, ensure_certificate),
+    Task("firewall", lacks_firewall, ensure_firewall),
     Task("services", lacks_services, ensure_services),
     Task("incus", lacks_incus, ensure_incus, after=("incus-leftovers",)),
     Task("storage-pools", lacks_pools, ensure_pools, after=("incus",)),

@@ -50,6 +50,8 @@ class NodeSeed(Record):
     address: str
     """Management address with prefix length."""
     bridge: str = "vmbr0"
+    management: tuple[str, ...] = ()
+    """Networks from which the node's ports can be reached; none: from everywhere."""
     vg: str = "pve"
     thin_pool: str | None = "data"
     """None when the disk was too small for one."""

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 import urwid
@@ -142,7 +142,19 @@ class Console:
         return self.app.render(self.size, focus=True)
 
 
-def check_screens(console: Console, name: str, *, update: bool) -> None:
+class Pictured(Protocol):
+    """What a picture can be taken of."""
+
+    size: tuple[int, int]
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def focus(self) -> str: ...
+
+
+def check_screens(console: Pictured, name: str, *, update: bool) -> None:
     """Compare the pictures of both sizes with the stored ones; `pytest --update-screens` stores them."""
     changes: list[str] = []
     for columns, rows in SIZES:

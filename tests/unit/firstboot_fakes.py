@@ -20,6 +20,7 @@ from firstboot import __main__ as program
 from firstboot.context import Context, Page
 from firstboot.services import AGENT, SERVICES
 from hostlib.errors import CommandError, ExitStatus
+from hostlib.firewall import render_firewall
 from hostlib.incus import UNITS
 from hostlib.inventory import Dmi
 from hostlib.run import Completed, render_command
@@ -69,6 +70,8 @@ class FakeNode:
     lv_attributes: str | None = "twi-a-tz--"
     shown_certificate: bytes = b""
     page_status: int = 200
+    rules: str = ""
+    """Of the firewall, since the start."""
     commands: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     console: list[str] = field(default_factory=list)
@@ -103,6 +106,8 @@ class FakeNode:
         wanted = {AGENT, *(service.unit for service in SERVICES)} - ({AGENT} & self.disabled)
         self.active = wanted - set(self.broken) - self.skipped
         self.shown_certificate = b""
+        rules = self.root / "etc/nftables.conf"
+        self.rules = rules.read_text() if rules.exists() else ""
         for pool in self.pools.values():
             # A bind mount can be made for a directory pool; the LVM driver misses its own settings.
             pool.status = (
@@ -155,12 +160,15 @@ class FakeNode:
         chroot: Path | None = None,
         on_output: Callable[[str], None] | None = None,
     ) -> Completed:
-        assert input_text is None
+        assert input_text is None or argv == ["nft", "-f", "-"]
         assert not secrets
         assert chroot is None
         assert on_output is None
         assert timeout_seconds <= 330
         self.commands.append(" ".join(argv))
+        if input_text is not None:
+            self.effect(lambda: setattr(self, "rules", input_text))
+            return Completed(0, "", "")
         handler = getattr(self, "run_" + argv[0].replace("-", "_"))
         status, output = handler(list(argv[1:])) or (0, "")
         if status not in ok:
@@ -382,4 +390,5 @@ def assert_complete(node: FakeNode) -> None:
     assert AGENT in node.active - node.disabled
     assert node.shown_certificate == (root / CERTIFICATE.relative_to("/")).read_bytes()
     assert stat.S_IMODE((root / KEY.relative_to("/")).stat().st_mode) == 0o600
+    assert node.rules == (root / "etc/nftables.conf").read_text() == render_firewall()
     assert "FIRST BOOT" not in (root / ISSUE).read_text()

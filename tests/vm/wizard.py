@@ -84,6 +84,8 @@ def choose_ssh(console: Console) -> None:
 
 def log_in(console: Console) -> None:
     """Log in as root by the password, at the prompt of an installed node."""
+    console.wait_for("Enter: login prompt", BOOT_SECONDS)
+    console.send("\r")
     console.wait_for("login: ", BOOT_SECONDS)
     console.send("root\r")
     console.wait_for("Password: ", BOOT_SECONDS)
