@@ -26,7 +26,10 @@ NAMESERVERS: Final = 3
 def wait_for_leases(
     inventory: Inventory, say: Callable[[str], None], seconds: int = LEASE_SECONDS
 ) -> Inventory:
-    """Wait for DHCP where that can help, for `seconds` each time; give the machine as it is then."""
+    """Wait for DHCP where that can help, for `seconds` each time.
+
+    Gives the machine with its network as it is then, or, where nothing was waited for, the very same object.
+    """
     if not any(lease.dhcp for lease in inventory.leases):
         say(f"waiting for DHCP, at most {seconds} s\n")
         inventory = wait_for_lease(inventory, seconds, everywhere=False)
@@ -40,7 +43,7 @@ def wait_for_leases(
 
 
 def wait_for_lease(inventory: Inventory, seconds: int, *, everywhere: bool) -> Inventory:
-    """Wait for DHCPv4 on one interface, or `everywhere` that has a link; give the machine as it is then.
+    """Wait for DHCPv4 on one interface, or `everywhere` that has a link; give the machine with its network as it is then.
 
     Looks at systemd-networkd's lease files: its own program for that, systemd-networkd-wait-online, is content with
     the address that a router advertises or that is left from the network boot.

@@ -70,8 +70,9 @@ def prepare(answers: Answers, runner: Runner, say: Say, warn: Say, note: Note) -
     """
     unmount_leftovers(runner)
     inventory = read_inventory(runner)
-    if needs_lease(answers):
-        inventory = wait_for_leases(inventory, say)
+    if needs_lease(answers) and wait_for_leases(inventory, say) is not inventory:
+        # The disks, too, are to be as they are now: a controller may have found more of them meanwhile.
+        inventory = read_inventory(runner)
     apply_resolver(inventory)
     findings = check_machine(answers, inventory)
     note(inventory, findings)

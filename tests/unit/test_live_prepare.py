@@ -115,6 +115,18 @@ def test_the_network_is_waited_for_only_where_it_is_needed(
     assert bool(ready.inventory.leases) is waits
 
 
+def test_a_disk_that_appears_while_dhcp_is_waited_for_is_seen(
+    machine: list[Inventory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A controller may need half a minute for its drives; what they hold decides what an installation renames."""
+    lease = Lease(nic="ens3", dhcp=True, address="192.0.2.10/24", gateway="192.0.2.1")
+    leased = BARE.model_copy(update={"leases": (lease,)})
+    late = BARE.disks[0].model_copy(update={"name": "sdz", "path": "/dev/sdz", "ids": ("late",)})
+    machine += [leased, leased.model_copy(update={"disks": (*BARE.disks, late)})]
+    monkeypatch.setattr(leases, "has_lease", lambda _: True)
+    assert late in prepared(ANSWER).inventory.disks
+
+
 def test_a_finished_node_on_the_target_is_noticed(machine: list[Inventory]) -> None:
     assert not prepared(STATIC).holds_node
     disk = BARE.disks[0]

@@ -163,8 +163,6 @@ def record(name: str, iso: Path, accel: Accel, vm: Callable[[MachineSpec, Path, 
     )
     text = json.dumps(message["inventory"], indent=2, ensure_ascii=False) + "\n"
     (target / "inventory.json").write_text(text, encoding="utf-8")
-    for purpose, findings in _dict(message["checks"]).items():
-        (target / f"{purpose}.json").write_text(str(findings), encoding="utf-8")
     print(f"{name}: recorded", flush=True)
 
 
