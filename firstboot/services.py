@@ -35,19 +35,6 @@ SERVICES = (
     Service("smartmontools.service", required=False),
 )
 
-AGENT = "slipway-agent.service"
-
-
-def lacks_agent(context: Context) -> bool:
-    """Tell whether the agent is not running, or would not start at the next boot."""
-    state = read_unit_states(context.runner, [AGENT])[AGENT]
-    return state.disabled or not state.active
-
-
-def ensure_agent(context: Context) -> None:
-    """Enable and start the agent, which makes or joins the cluster. Raises StepError."""
-    ensure_unit(context, AGENT, read_unit_states(context.runner, [AGENT])[AGENT])
-
 
 def lacks_services(context: Context) -> bool:
     """Tell whether a service is down that should and could be up."""

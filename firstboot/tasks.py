@@ -22,10 +22,8 @@ from firstboot.identity import (
 )
 from firstboot.incus_start import ensure_incus, has_leftovers, lacks_incus, remove_leftovers
 from firstboot.services import (
-    ensure_agent,
     ensure_services,
     ensure_web_console,
-    lacks_agent,
     lacks_services,
     lacks_web_console,
 )
@@ -64,8 +62,6 @@ TASKS = (
     Task("storage-pools", lacks_pools, ensure_pools, after=("incus",)),
     Task("incus-defaults", lacks_defaults, ensure_defaults, after=("incus", "storage-pools")),
     Task("web-console", lacks_web_console, ensure_web_console, after=("certificate",)),
-    # Not before Incus is as a cluster needs it, and not without the certificate that it serves with at first.
-    Task("agent", lacks_agent, ensure_agent, after=("certificate", "incus-defaults")),
     # Last, because it shows what failed before it.
     Task(
         "banner",

@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 from firstboot import __main__ as program
 from firstboot.context import Context, Page
-from firstboot.services import AGENT, SERVICES
+from firstboot.services import SERVICES
 from hostlib.errors import CommandError, ExitStatus
 from hostlib.firewall import render_firewall
 from hostlib.incus import UNITS
@@ -59,7 +59,7 @@ class FakeNode:
     """That the disk was installed in."""
     mode: Mode = "bootstrap"
     active: set[str] = field(default_factory=set)
-    disabled: set[str] = field(default_factory=lambda: {AGENT})
+    disabled: set[str] = field(default_factory=set)
     broken: dict[str, str] = field(default_factory=dict)
     """Unit that does not start -> what it logs."""
     failed: set[str] = field(default_factory=set)
@@ -103,8 +103,7 @@ class FakeNode:
         self.cut = None
         self.effects = 0
         self.failed.clear()
-        wanted = {AGENT, *(service.unit for service in SERVICES)} - ({AGENT} & self.disabled)
-        self.active = wanted - set(self.broken) - self.skipped
+        self.active = {service.unit for service in SERVICES} - set(self.broken) - self.skipped
         self.shown_certificate = b""
         rules = self.root / "etc/nftables.conf"
         self.rules = rules.read_text() if rules.exists() else ""
@@ -387,7 +386,6 @@ def assert_complete(node: FakeNode) -> None:
         "root": {"type": "disk", "path": "/", "pool": "local-lvm"},
     }
     assert node.config == {"core.https_address": ":8443"}
-    assert AGENT in node.active - node.disabled
     assert node.shown_certificate == (root / CERTIFICATE.relative_to("/")).read_bytes()
     assert stat.S_IMODE((root / KEY.relative_to("/")).stat().st_mode) == 0o600
     assert node.rules == (root / "etc/nftables.conf").read_text() == render_firewall()

@@ -6,14 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from firstboot.services import AGENT
 from hostlib.dmi import is_other_machine
 from hostlib.errors import ExitStatus
 from hostlib.inventory import Dmi
 from hostlib.paths import SSH_HOST_KEYS
 from hostlib.seed import read_seed
 from hostlib.tls import CERTIFICATE, KEY
-from image.units import render_links
 from tests.unit.firstboot_fakes import (
     FakeNode,
     Moment,
@@ -22,7 +20,6 @@ from tests.unit.firstboot_fakes import (
     cut_file_writes,
     first_boot,
 )
-from tests.unit.test_check_units import unit
 
 HERE = Dmi(serial="SRV0002", uuid="4c4c4544-0032-3010-8053-b4c04f4e4e32")
 THERE = Dmi(serial="SRV0001", uuid="4c4c4544-0031-3010-8053-b4c04f4e4e32")
@@ -120,7 +117,6 @@ def test_a_node_that_is_to_join_leaves_pools_and_profile_to_the_cluster(tmp_path
     assert first_boot(node) is ExitStatus.DONE
     assert (node.pools, node.devices) == ({}, {})
     assert node.config == {"core.https_address": ":8443"}
-    assert AGENT in node.active - node.disabled
 
 
 @pytest.mark.parametrize("mode", ["bootstrap", "none"])
@@ -128,38 +124,3 @@ def test_every_other_node_has_its_pools(tmp_path: Path, mode: str) -> None:
     node = FakeNode(tmp_path, mode="none" if mode == "none" else "bootstrap")
     assert first_boot(node) is ExitStatus.DONE
     assert_complete(node)
-
-
-def test_an_agent_that_does_not_start_is_reported_with_its_last_words(tmp_path: Path) -> None:
-    node = FakeNode(tmp_path, broken={AGENT: "no room"})
-    assert first_boot(node) is ExitStatus.STEP_FAILED
-    assert node.console[0] == f"first boot: agent failed: {AGENT} does not start: no room"
-    node.broken.clear()
-    node.boot()
-    assert first_boot(node) is ExitStatus.DONE
-
-
-def test_the_agent_starts_after_what_a_cluster_needs(tmp_path: Path) -> None:
-    node = FakeNode(tmp_path, lv_attributes=None)
-    first_boot(node)
-    assert AGENT in node.disabled - node.active
-
-
-def test_the_unit_of_the_agent() -> None:
-    text = unit(AGENT)
-    assert text["Unit"]["ConditionKernelCommandLine"] == "!boot=live"
-    # First boot waits for it.
-    assert "slipway-firstboot" not in text["Unit"]["After"]
-    assert text["Install"]["WantedBy"] == "multi-user.target"
-    service = text["Service"]
-    assert (service["Type"], service["Restart"]) == ("notify", "always")
-    assert int(service["WatchdogSec"]) > 0
-    assert service["CapabilityBoundingSet"] == "CAP_SYS_ADMIN"
-    assert {"/etc/slipway", "-/etc/cockpit/ws-certs.d", "-/run/lock"} <= set(
-        service["ReadWritePaths"].split()
-    )
-    assert not {"PrivateDevices", "DeviceAllow", "DevicePolicy", "ProtectClock"} & set(service)
-
-
-def test_the_agent_is_off_until_first_boot_turns_it_on() -> None:
-    assert [path for path in render_links() if AGENT in path.name] == []
