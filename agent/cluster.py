@@ -108,6 +108,9 @@ def read_standing(node: NodeIncus) -> Standing:
 def join_cluster(node: NodeIncus, reply: JoinReply) -> None:
     """Join the cluster with an Incus that is CLEAN. Raises StepError; then its standing may be any."""
     _check_volumes(node)
+    for plan in plan_pools(node.seed):
+        # Also makes the folder of the directory pool, which first boot has left to the join.
+        clear_leftovers(node.runner, node.root, plan)
     address = render_address(node.seed.address)
     node.incus.add_config({"core.https_address": address})
     request: dict[str, Any] = {

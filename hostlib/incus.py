@@ -25,11 +25,11 @@ UNITS: Final = (UNIT, "incus-startup.service")
 SQL: Final = ("incus", "admin", "sql")
 READ_UNFINISHED: Final = "SELECT name FROM storage_pools WHERE id IN (SELECT storage_pool_id FROM storage_pools_nodes WHERE state = 0)"
 FORGET_UNFINISHED: Final = READ_UNFINISHED.replace("SELECT name", "DELETE", 1)
-# A server that joins gets a record that is marked as pending until it has joined. What a cut leaves of it is in no
+# A server that joins gets a record in state 1 (pending) until it has joined. What a cut leaves of it is in no
 # answer of the API, cannot be removed through it, and keeps the next try from being accepted
 # (github.com/lxc/incus/issues/2063, repaired after 6.0.4).
-READ_JOINING: Final = "SELECT name, address FROM nodes WHERE pending = 1"
-FORGET_JOINING: Final = "DELETE FROM nodes WHERE pending = 1 AND name = '{}'"
+READ_JOINING: Final = "SELECT name, address FROM nodes WHERE state = 1"
+FORGET_JOINING: Final = "DELETE FROM nodes WHERE state = 1 AND name = '{}'"
 READ_VOTERS: Final = "SELECT address FROM raft_nodes"
 
 T = TypeVar("T")

@@ -292,12 +292,12 @@ class FakeMember(FakeRunner):
 
     def sql(self, words: list[str]) -> tuple[int, str] | None:
         match words:
-            case ["--format=json", "global", "SELECT name, address FROM nodes WHERE pending = 1"]:
+            case ["--format=json", "global", "SELECT name, address FROM nodes WHERE state = 1"]:
                 rows = [[name, address] for name, address in self.joining.items()]
             case ["--format=json", "local", "SELECT address FROM raft_nodes"]:
                 rows = [[address] for address in sorted(self.voters)]
             case ["global", query]:
-                name = query.removeprefix("DELETE FROM nodes WHERE pending = 1 AND name = '").removesuffix(
+                name = query.removeprefix("DELETE FROM nodes WHERE state = 1 AND name = '").removesuffix(
                     "'"
                 )
                 del self.joining[name]
