@@ -122,7 +122,7 @@ class Browser:
         """Wait until an expression of JavaScript is true; a reference to what is not there yet counts as false.
 
         Args:
-            expression: its `document` is that of the frame.
+            expression: its `document` is that of the frame; its value is one that JSON has, not an element.
             timeout_seconds: how long to wait.
             frame: the iframe.
 
