@@ -23,7 +23,13 @@ from installer.config import DiskTarget, Endpoint, FirstBootHook, InstallConfig,
 from installer.enrollment import resolve_enrollment
 from installer.layout import plan_layout
 from installer.resolve_disk import choose_disk, choose_disks, render_disk
-from installer.resolve_network import resolve_fqdn, resolve_network, warn_of_names
+from installer.resolve_network import (
+    check_management,
+    resolve_fqdn,
+    resolve_network,
+    warn_of_management,
+    warn_of_names,
+)
 
 VG: Final = "pve"
 # What the live system, its boot loader or its network boot put on the command line: live-boot's own parameters
@@ -57,6 +63,9 @@ def resolve(answers: Answers, inventory: Inventory) -> InstallConfig:
     fqdn = _collect(problems, lambda: resolve_fqdn(answers, inventory))
     domain = fqdn.partition(".")[2] if fqdn else ""
     network = _collect(problems, lambda: resolve_network(answers.network, inventory, domain))
+    mode = resolve_enrollment(answers.enrollment).mode
+    if network is not None:
+        _collect(problems, lambda: check_management(network, mode))
     blocking = (*blocking_problems(findings), *existing)
     if problems:
         raise UserError((*problems, *blocking))
@@ -130,7 +139,7 @@ def _config(  # noqa: PLR0917 - one parameter a decision
     network: NetworkConfig,
     allowed: list[Finding],
 ) -> InstallConfig:
-    settings = answers.global_
+    settings, enrollment = answers.global_, resolve_enrollment(answers.enrollment)
     return InstallConfig(
         target=_target(disk),
         # `check_answers` and `resolve` let no other through.
@@ -152,12 +161,16 @@ def _config(  # noqa: PLR0917 - one parameter a decision
         reboot_mode=settings.reboot_mode,
         reboot_on_error=settings.reboot_on_error,
         on_existing=answers.disk_setup.on_existing,
-        enrollment=resolve_enrollment(answers.enrollment),
+        enrollment=enrollment,
         first_boot=_first_boot(answers.first_boot),
         webhook=_endpoint(answers.post_installation_webhook),
         report=_report(answers.report),
         allowed_checks=tuple(dict.fromkeys(finding.id for finding in allowed)),
-        warnings=(*_render_allowed(allowed), *warn_of_names(answers.network, inventory)),
+        warnings=(
+            *_render_allowed(allowed),
+            *warn_of_names(answers.network, inventory),
+            *warn_of_management(network, enrollment.mode),
+        ),
     )
 
 
