@@ -100,7 +100,11 @@ def _begin(member: Member, record: CaRecord, *, key_lost: bool) -> CaRecord:
         if not key_lost:
             raise
     key, new = rotate_ca(record, old_key, member.now())
-    write_ca_key(key, folder)
+    try:
+        write_ca_key(key, folder)
+    except OSError as error:
+        where, what = error.filename or str(FOLDER), f"cannot be written ({error.strerror})"
+        raise StepError(str(Problem(where, what, "free some space in /var"))) from error
     return new
 
 

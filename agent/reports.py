@@ -43,10 +43,11 @@ def merge_replies(replies: Iterable[StatusReply]) -> dict[str, Sighting]:
 
 def read_reports(member: Member, urls: Sequence[str]) -> tuple[Mapping[str, Sighting], list[str]]:
     """Ask all members at once; give what they know, and a line for each that does not answer."""
-    return asyncio.run(_read(member, urls))
+    return asyncio.run(ask_members(member, urls))
 
 
-async def _read(member: Member, urls: Sequence[str]) -> tuple[Mapping[str, Sighting], list[str]]:
+async def ask_members(member: Member, urls: Sequence[str]) -> tuple[Mapping[str, Sighting], list[str]]:
+    """See `read_reports`."""
     answers = await asyncio.gather(*(_ask(member, url) for url in urls))
     replies = [answer for answer in answers if isinstance(answer, StatusReply)]
     return merge_replies(replies), [answer for answer in answers if isinstance(answer, str)]
