@@ -102,8 +102,7 @@ class ApiClient:
     ) -> T:
         """Send a request to one member after the other until one answers; `mutual` shows the node's certificate.
 
-        `timeout_seconds` is for each, `limit_bytes` of each answer. Raises RefusedError from the first that refuses, UnreachableError with a line
-        for each when none answers, OSError.
+        Both limits are of each. Raises RefusedError of the first that refuses, UnreachableError with a line each, OSError.
         """
         failures = []
         request = Request(

@@ -139,7 +139,7 @@ def _config(  # noqa: PLR0917 - one parameter a decision
     network: NetworkConfig,
     allowed: list[Finding],
 ) -> InstallConfig:
-    settings, enrollment = answers.global_, resolve_enrollment(answers.enrollment)
+    settings = answers.global_
     return InstallConfig(
         target=_target(disk),
         # `check_answers` and `resolve` let no other through.
@@ -161,17 +161,18 @@ def _config(  # noqa: PLR0917 - one parameter a decision
         reboot_mode=settings.reboot_mode,
         reboot_on_error=settings.reboot_on_error,
         on_existing=answers.disk_setup.on_existing,
-        enrollment=enrollment,
+        enrollment=resolve_enrollment(answers.enrollment),
         first_boot=_first_boot(answers.first_boot),
         webhook=_endpoint(answers.post_installation_webhook),
         report=_report(answers.report),
         allowed_checks=tuple(dict.fromkeys(finding.id for finding in allowed)),
-        warnings=(
-            *_render_allowed(allowed),
-            *warn_of_names(answers.network, inventory),
-            *warn_of_management(network, enrollment.mode),
-        ),
+        warnings=(*_render_allowed(allowed), *_warn_of_network(answers, inventory, network)),
     )
+
+
+def _warn_of_network(answers: Answers, inventory: Inventory, network: NetworkConfig) -> list[str]:
+    mode = resolve_enrollment(answers.enrollment).mode
+    return [*warn_of_names(answers.network, inventory), *warn_of_management(network, mode)]
 
 
 def _endpoint(target: Webhook | Report | None) -> Endpoint | None:
