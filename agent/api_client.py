@@ -98,11 +98,11 @@ class ApiClient:
         *,
         mutual: bool = False,
         timeout_seconds: float = TIMEOUT_SECONDS,
+        limit_bytes: int = LIMIT_BYTES,
     ) -> T:
         """Send a request to one member after the other until one answers; `mutual` shows the node's certificate.
 
-        `timeout_seconds` is for each. Raises RefusedError from the first that refuses, UnreachableError with a line
-        for each when none answers, OSError.
+        Both limits are of each. Raises RefusedError of the first that refuses, UnreachableError with a line each, OSError.
         """
         failures = []
         request = Request(
@@ -110,7 +110,7 @@ class ApiClient:
             method=method,
             body=None if body is None else body.model_dump_json().encode(),
             accept="application/json",
-            limit_bytes=LIMIT_BYTES,
+            limit_bytes=limit_bytes,
             timeout_seconds=timeout_seconds,
             success=ANY_STATUS,
         )

@@ -121,9 +121,14 @@ def drop_outdated(record: CaRecord, now: datetime) -> CaRecord:
     return CaRecord(authorities=tuple(kept))
 
 
+def trusted_until(authority: Authority) -> datetime:
+    """Give when this CA stops being trusted: with its certificate, or when all that it signed has run out."""
+    end = _load(authority.certificate).not_valid_after_utc
+    return end if authority.retired is None else min(end, authority.retired + NODE_LIFETIME + MARGIN)
+
+
 def _is_outdated(authority: Authority, now: datetime) -> bool:
-    gone = authority.retired is not None and now >= authority.retired + NODE_LIFETIME + MARGIN
-    return gone or now >= _load(authority.certificate).not_valid_after_utc
+    return now >= trusted_until(authority)
 
 
 def bundle(record: CaRecord) -> str:
@@ -226,7 +231,7 @@ def read_ca_key(record: CaRecord, folder: Path = FOLDER) -> ec.EllipticCurvePriv
     """Give the key of the CA that signs. Raises StepError when this member does not hold it."""
     certificate = _load(record.authorities[0].certificate)
     path = _key_path(node_id_of(certificate.public_key()), folder)
-    todo = "another member gives it to this one; if no member has it: slipway ca rotate"
+    todo = "another member gives it to this one; if no member has it: slipway ca rotate --key-lost"
     key = read_key(path, todo)
     _require_key_of(certificate, key)
     return key

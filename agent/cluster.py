@@ -244,21 +244,24 @@ def make_join_reply(incus: Incus, name: str, address: str) -> JoinReply:
     )
 
 
-def remove_member(incus: Incus, name: str, *, offline_only: bool = False) -> None:
-    """Take a member out of the cluster; nothing to do when there is none of that name.
+def remove_member(
+    incus: Incus, name: str, *, offline_only: bool = False, lose_guests: bool = False
+) -> tuple[str, ...]:
+    """Take a member out of the cluster; nothing to do when there is none of that name. Give the guests that are lost.
 
     One that is online has Incus begin anew there. Raises StepError when it holds guests, or is not offline although
-    it must be.
+    it must be. With `lose_guests` those of a member that is offline are given up.
     """
     status = {member.server_name: member.status for member in incus.read_members()}.get(name)
     if status is None:
-        return
+        return ()
     if offline_only and status != OFFLINE:
         raise StepError(f"{name}: is a member of the cluster, {status}; look at `incus cluster list`")
-    guests = sorted(guest.name for guest in incus.read_instances() if guest.location == name)
-    if guests:
-        raise StepError(
-            f"{name}: holds guests ({', '.join(guests)}); move or delete them, or, when its disks are lost, remove "
-            f"it with `incus cluster remove --force {name}`"
-        )
+    guests = tuple(sorted(guest.name for guest in incus.read_instances() if guest.location == name))
+    if guests and not (lose_guests and status == OFFLINE):
+        todo = "move or delete them (incus move GUEST --target MEMBER, incus delete GUEST)"
+        if status == OFFLINE:
+            todo += f", or, when its disks are lost, give them up: slipway node remove --force {name}"
+        raise StepError(f"{name}: holds guests ({', '.join(guests)}) and is {status}; {todo}")
     incus.remove_member(name, force=status == OFFLINE)
+    return guests

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
@@ -44,20 +43,16 @@ from agent.records import (
     parse_token,
     render_record,
 )
-from agent.store import Conflict, Store, StoreError
+from agent.store import Changes, Store, Values, change_store
 from agent.tokens import is_secret_of, token_id, unknown_token
 from hostlib.tls import fingerprint
 
 LOG = logging.getLogger("slipway.enrolment")
-TRIES: Final = 8
-TRY_SECONDS: Final = 0.2
 # A guess costs 50 ms of a core; so all guesses together get a fifth of one.
 GUESSES_PER_SECOND: Final = 4.0
 GUESSES_AT_ONCE: Final = 32
 WAITS_FOR: Final = "waits for an administrator: `slipway node approve {}` on a member"
 
-Values = Mapping[str, str]
-Changes = dict[str, str | None]
 T = TypeVar("T")
 
 
@@ -130,7 +125,9 @@ class Service:
         if known and (again := plan_again(known, request.facts)):
             return self._reply(_take(again))
         token = await self._proven(request.token, values)
-        node, written = await self._change(lambda values: self._enroll(values, request, checked, token))
+        node, written = await change_store(
+            self._store, lambda values: self._enroll(values, request, checked, token)
+        )
         if written:
             LOG.info("node %s (%s): %s, by token %s", node.facts.fqdn, node.id, node.state, token)
         return self._reply(node)
@@ -250,29 +247,10 @@ class Service:
             new = plan(old)
             return new, {} if new == old else render_record(new)
 
-        node, written = await self._change(change)
+        node, written = await change_store(self._store, change)
         if written:
             LOG.info("node %s (%s): %s", node.facts.fqdn, node.id, node.state)
         return node
-
-    async def _change(self, plan: Callable[[Values], tuple[T, Changes]]) -> tuple[T, bool]:
-        """Write what `plan` makes of what is there; when another was faster, of what is there then.
-
-        Gives the result of the plan, and whether anything was to be written.
-        """
-        for attempt in range(TRIES):
-            values, etag = await self._store.read_all()
-            result, changes = plan(values)
-            if not changes:
-                return result, False
-            try:
-                await self._store.write_all(changes, etag)
-            except Conflict:
-                # Jitter keeps two members from meeting again; no secret hangs on it.
-                await asyncio.sleep(random.uniform(0, TRY_SECONDS * attempt))  # noqa: S311
-            else:
-                return result, True
-        raise StoreError(f"the cluster's configuration: changed by others {TRIES} times in a row; try again")
 
     def _reply(self, node: NodeRecord) -> EnrollReply:
         if not node.certificate:

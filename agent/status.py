@@ -133,7 +133,7 @@ def parse_members(text: str) -> tuple[Member, ...]:
 def parse_enrollment(text: str) -> Enrollment:
     """Read the node's own record. Raises ValueError, KeyError."""
     record = json.loads(text)
-    return Enrollment(record["state"], record["reason"], record["id"], tuple(record["urls"]))
+    return Enrollment(record["state"], record["reason"], record["id"], tuple(record.get("urls", ())))
 
 
 def parse_services(text: str) -> dict[str, str]:

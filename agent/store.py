@@ -17,10 +17,11 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
-from collections.abc import AsyncIterator, Mapping
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import aiohttp
 
@@ -35,6 +36,12 @@ TIMEOUT_SECONDS: Final = 60.0
 LOCK_SECONDS: Final = 0.02
 UNCHANGED_STATUS: Final = 412
 SHOWN_CHARACTERS: Final = 200
+TRIES: Final = 8
+TRY_SECONDS: Final = 0.2
+
+T = TypeVar("T")
+Values = Mapping[str, str]
+Changes = Mapping[str, str | None]
 
 
 class StoreError(StepError):
@@ -69,6 +76,26 @@ class Store(Protocol):
     async def keys(self, prefix: str = PREFIX) -> tuple[str, ...]:
         """Give the keys that begin with `prefix`, sorted."""
         return tuple(sorted((await self.read_all(prefix))[0]))
+
+
+async def change_store(store: Store, plan: Callable[[Values], tuple[T, Changes]]) -> tuple[T, bool]:
+    """Write what `plan` makes of what is there; when another was faster, of what is there then.
+
+    Gives the result of the plan, and whether anything was to be written. Raises StoreError, and what the plan raises.
+    """
+    for attempt in range(TRIES):
+        values, etag = await store.read_all()
+        result, changes = plan(values)
+        if not changes:
+            return result, False
+        try:
+            await store.write_all(changes, etag)
+        except Conflict:
+            # Jitter keeps two members from meeting again; no secret hangs on it.
+            await asyncio.sleep(random.uniform(0, TRY_SECONDS * attempt))  # noqa: S311
+        else:
+            return result, True
+    raise StoreError(f"the cluster's configuration: changed by others {TRIES} times in a row; try again")
 
 
 class MemoryStore(Store):

@@ -11,12 +11,13 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from typing import Final, Literal
 
 from agent.protocol import Facts, Refusal
+from agent.table import render_table
 from hostlib.errors import Problem, UserError, printable
 from hostlib.inventory import Record
 
@@ -189,23 +190,22 @@ def view_token(record: TokenRecord, now: int) -> TokenView:
     )
 
 
-def render_tokens(views: Iterable[TokenView]) -> str:
-    """Give the tokens as a table, the newest first."""
-    rows = [("ID", "STATE", "USED", "EXPIRES", "APPROVE", "MATCH")]
+def render_tokens(views: Iterable[TokenView], names: Mapping[str, str]) -> str:
+    """Give the tokens as a table, the newest first. `names`: id of a node -> what it is called."""
+    rows = [("ID", "STATE", "LEFT", "EXPIRES", "APPROVE", "MATCH", "USED BY")]
     rows += [
         (
             view.id,
             view.state,
-            f"{len(view.used_by)}/{view.uses}",
+            f"{max(view.uses - len(view.used_by), 0)}/{view.uses}",
             _time(view.expires),
             view.approval,
             view.match or "any",
+            ", ".join(names.get(node, node[:8]) for node in view.used_by) or "-",
         )
         for view in sorted(views, key=lambda view: view.created, reverse=True)
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "".join(f"{line.rstrip()}\n" for line in lines)
+    return render_table(rows)
 
 
 def parse_lifetime(text: str) -> timedelta:

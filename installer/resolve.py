@@ -23,7 +23,13 @@ from installer.config import DiskTarget, Endpoint, FirstBootHook, InstallConfig,
 from installer.enrollment import resolve_enrollment
 from installer.layout import plan_layout
 from installer.resolve_disk import choose_disk, choose_disks, render_disk
-from installer.resolve_network import resolve_fqdn, resolve_network, warn_of_names
+from installer.resolve_network import (
+    check_management,
+    resolve_fqdn,
+    resolve_network,
+    warn_of_management,
+    warn_of_names,
+)
 
 VG: Final = "pve"
 # What the live system, its boot loader or its network boot put on the command line: live-boot's own parameters
@@ -57,6 +63,9 @@ def resolve(answers: Answers, inventory: Inventory) -> InstallConfig:
     fqdn = _collect(problems, lambda: resolve_fqdn(answers, inventory))
     domain = fqdn.partition(".")[2] if fqdn else ""
     network = _collect(problems, lambda: resolve_network(answers.network, inventory, domain))
+    mode = resolve_enrollment(answers.enrollment).mode
+    if network is not None:
+        _collect(problems, lambda: check_management(network, mode))
     blocking = (*blocking_problems(findings), *existing)
     if problems:
         raise UserError((*problems, *blocking))
@@ -157,8 +166,13 @@ def _config(  # noqa: PLR0917 - one parameter a decision
         webhook=_endpoint(answers.post_installation_webhook),
         report=_report(answers.report),
         allowed_checks=tuple(dict.fromkeys(finding.id for finding in allowed)),
-        warnings=(*_render_allowed(allowed), *warn_of_names(answers.network, inventory)),
+        warnings=(*_render_allowed(allowed), *_warn_of_network(answers, inventory, network)),
     )
+
+
+def _warn_of_network(answers: Answers, inventory: Inventory, network: NetworkConfig) -> list[str]:
+    mode = resolve_enrollment(answers.enrollment).mode
+    return [*warn_of_names(answers.network, inventory), *warn_of_management(network, mode)]
 
 
 def _endpoint(target: Webhook | Report | None) -> Endpoint | None:

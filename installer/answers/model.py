@@ -37,6 +37,7 @@ from installer.answers.values import (
     check_mac,
     check_mail,
     check_mapping,
+    check_network,
     check_password,
     check_timezone,
     is_locked,
@@ -44,6 +45,7 @@ from installer.answers.values import (
 
 Event = Literal["started", "phase", "succeeded", "failed"]
 EVENTS: Final[tuple[Event, ...]] = ("started", "phase", "succeeded", "failed")
+MOST_NETWORKS: Final = 64
 T = TypeVar("T")
 
 
@@ -128,7 +130,16 @@ class Network(Section):
     gateway: Ip | None = Field(default=None, validate_default=True)
     dns: Ip | None = Field(default=None, validate_default=True)
     filter: Filter | None = Field(default=None, validate_default=True)
+    management: tuple[Annotated[str, AfterValidator(check_network)], ...] = ()
+    """Networks from which the node's ports can be reached; none: from everywhere."""
     interface_name_pinning: Pinning | None = None
+
+    @field_validator("management")
+    @classmethod
+    def _few(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        if len(networks) > MOST_NETWORKS:
+            raise ValueError(f"{len(networks)} networks are listed; give {MOST_NETWORKS} at most")
+        return networks
 
     @field_validator("cidr", "gateway", "dns", "filter")
     @classmethod

@@ -28,6 +28,7 @@ def plan_seed(
         version=version,
         fqdn=config.fqdn,
         address=config.network.address,
+        management=config.network.management,
         vg=VG,
         thin_pool=THIN_POOL if config.layout.data_bytes else None,
         mailto=config.mailto,

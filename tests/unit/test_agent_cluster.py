@@ -274,6 +274,14 @@ def test_a_member_is_removed(status: str) -> None:
     remove_member(Incus(member), "node2")
     assert member.statuses == {"node1": "Online"}
     remove_member(Incus(member), "node2")
-    member = FakeMember({"node2": status}, guests={"web": "node2"})
-    with pytest.raises(StepError, match=r"holds guests \(web\); move or delete them"):
+    member = FakeMember({"node2": status}, guests={"web": "node2", "db": "node2", "other": "node1"})
+    with pytest.raises(StepError, match=rf"holds guests \(db, web\) and is {status}; move") as refused:
         remove_member(Incus(member), "node2")
+    assert ("slipway node remove --force node2" in str(refused.value)) == (status == "Offline")
+    if status == "Offline":
+        assert remove_member(Incus(member), "node2", lose_guests=True) == ("db", "web")
+        assert not member.statuses
+    else:
+        with pytest.raises(StepError, match="holds guests"):
+            remove_member(Incus(member), "node2", lose_guests=True)
+        assert member.statuses == {"node2": status}

@@ -252,12 +252,12 @@ def test_the_list() -> None:
         record(id="dddddddd", created=NOW - HOUR, revoked=True),
     ]
     views = [view_token(token, NOW + 4 * HOUR) for token in tokens]
-    assert render_tokens(views).splitlines() == [
-        "ID        STATE    USED  EXPIRES               APPROVE  MATCH",
-        "cccccccc  expired  1/2   2026-03-01 13:00 UTC  auto     any",
-        "bbbbbbbb  used-up  2/2   2026-03-02 10:00 UTC  auto     any",
-        "aaaaaaaa  valid    0/2   2026-03-02 10:00 UTC  manual   subnet=192.0.2.0/24",
-        "dddddddd  revoked  0/2   2026-03-02 10:00 UTC  auto     any",
+    assert render_tokens(views, {ONE: "node2"}).splitlines() == [
+        "ID        STATE    LEFT  EXPIRES               APPROVE  MATCH                USED BY",
+        "cccccccc  expired  1/2   2026-03-01 13:00 UTC  auto     any                  node2",
+        "bbbbbbbb  used-up  0/2   2026-03-02 10:00 UTC  auto     any                  node2, 22222222",
+        "aaaaaaaa  valid    2/2   2026-03-02 10:00 UTC  manual   subnet=192.0.2.0/24  -",
+        "dddddddd  revoked  2/2   2026-03-02 10:00 UTC  auto     any                  -",
     ]
     shown = json.dumps([view.model_dump(mode="json") for view in views])
     assert RECORD.hash not in shown
