@@ -1,0 +1,111 @@
+"""Nodes of a cluster: copies of one installed disk on one virtual LAN, each with a name and an address of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from tests.vm.lab.bench import KeyPair, Shared
+from tests.vm.lab.installs import Install, node_spec
+from tests.vm.lab.media import make_overlay
+from tests.vm.lab.namespace import ADDRESS, Namespace
+from tests.vm.lab.programs import run_program
+from tests.vm.lab.spec import GuestProgram, MachineSpec, Nic
+
+_SSH: Final = {
+    "StrictHostKeyChecking": "no",
+    "UserKnownHostsFile": "/dev/null",
+    "BatchMode": "yes",
+    "ConnectTimeout": "60",
+    "ServerAliveInterval": "30",
+    "LogLevel": "ERROR",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One of the nodes.
+
+    Attributes:
+        number: from 1; name, address, MAC address and machine follow from it.
+        enrollment: that its answer would have asked for, as in the seed.
+    """
+
+    number: int
+    enrollment: Mapping[str, object] = field(default_factory=lambda: {"mode": "bootstrap"})
+
+    @property
+    def name(self) -> str:
+        """Its host name."""
+        return f"member{self.number}"
+
+    @property
+    def address(self) -> str:
+        """Its management address."""
+        return f"192.0.2.{10 + self.number}"
+
+    @property
+    def tap(self) -> str:
+        """The network card's other end, in the namespace."""
+        return f"tap{self.number}"
+
+    @property
+    def mac(self) -> str:
+        """Its network card's MAC address."""
+        return f"52:54:00:00:02:{self.number:02x}"
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What the copied disk becomes."""
+        return {
+            "fqdn": f"{self.name}.lab.test",
+            "address": f"{self.address}/24",
+            "gateway": ADDRESS,
+            "mac": self.mac,
+            "enrollment": dict(self.enrollment),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Lan:
+    """Where the nodes are, and how the test gets into them.
+
+    Attributes:
+        network: the namespace, entered, with a tap for each member.
+        shared: the disks of the run.
+        install: how the disk was installed that the nodes are copies of.
+        keys: root's.
+        folder: where the copies are made.
+    """
+
+    network: Namespace
+    shared: Shared
+    install: Install
+    keys: KeyPair
+    folder: Path
+
+    def spec(self, member: Member, guest: GuestProgram | None = None) -> MachineSpec:
+        """Give the machine of a member; its disk is made when there is none, and goes on from where it was left."""
+        disk = self.folder / f"{member.name}.qcow2"
+        installed = self.shared.installed(self.install)
+        if not disk.exists():
+            make_overlay(disk, installed.disk)
+        return replace(
+            node_spec(self.install, installed, disk, guest),
+            name=member.name,
+            nics=(Nic(mac=member.mac, tap=member.tap),),
+            enter=self.network.enter,
+            serial=f"SRV{member.number:04}",
+            uuid=f"4c4c4544-0000-4000-8000-{member.number:012}",
+            identity=member.identity,
+        )
+
+    def run(self, member: Member, *command: str, timeout_seconds: float = 300) -> str:
+        """Run a command on a node over ssh and give its standard output. Raises LabError."""
+        options = [part for name, value in _SSH.items() for part in ("-o", f"{name}={value}")]
+        return run_program(
+            [*self.network.enter, "ssh", *options, "-i", self.keys.private, f"root@{member.address}", *command],
+            timeout_seconds=timeout_seconds,
+        )
