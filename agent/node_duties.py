@@ -81,6 +81,7 @@ class NodeDuties:
         """To be set when the daemon ends: no pause lasts longer."""
         self.progress: Callable[[Duty], None] = lambda _: None
         """Is told while the enrolment gets on."""
+        self._health_check = Duty("health", self.keep_health, HEALTH_SECONDS)
         self._enrolment = Duty("enrolment", self.enrol, limit_seconds=ENROLMENT_LIMIT_SECONDS)
         self._heartbeat = Duty("heartbeat", self.heartbeat, HEARTBEAT_SECONDS)
         self._service = Duty("enrolment service", self.serve_cluster, MEMBER_SECONDS)
@@ -89,8 +90,7 @@ class NodeDuties:
     @property
     def all(self) -> tuple[Duty, ...]:
         """All duties."""
-        health = Duty("health", self.keep_health, HEALTH_SECONDS)
-        return health, self._enrolment, self._service, self._heartbeat, self._certificate
+        return self._health_check, self._enrolment, self._service, self._heartbeat, self._certificate
 
     async def keep_health(self) -> float:
         """Find out how the node is and keep it for the status screens."""
