@@ -90,7 +90,10 @@ class StoreAuthority:
         text, etag = await self._store.read(RECORD)
         if text is None:
             key, record = make_ca(cluster, self._now())
-            # A key that no record names is of no use; but the record of a CA without its key ends the cluster.
+            # Of a try that was cut: no record names them.
+            for unused in self._folder.glob("*.key"):
+                unused.unlink()
+            # Before the record, since a CA without its key could sign nobody in.
             write_ca_key(key, self._folder)
             await self._store.write(RECORD, record.model_dump_json(), etag)
         await self.refresh()

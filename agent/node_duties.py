@@ -94,10 +94,14 @@ class NodeDuties:
 
     async def keep_health(self) -> float:
         """Find out how the node is and keep it for the status screens."""
+        await self._check_health()
+        return HEALTH_SECONDS
+
+    async def _check_health(self) -> Health:
         incus = self._this.incus
         self._health = await asyncio.to_thread(read_health, incus.runner, self._this.now(), incus.root)
         keep_health(self._health, self._this.path(HEALTH))
-        return HEALTH_SECONDS
+        return self._health
 
     async def enrol(self) -> float:
         """Come into the cluster, if the seed names one; that may take for ever."""
@@ -209,11 +213,7 @@ class NodeDuties:
         return seconds * (1 - HEARTBEAT_JITTER + 2 * HEARTBEAT_JITTER * self._chance())
 
     async def _send_heartbeat(self, node: str) -> HeartbeatReply:
-        if self._health is None:
-            await self.keep_health()
-        health = self._health
-        if health is None:
-            raise StepError("health: it was not found out")
+        health = self._health or await self._check_health()
         beat = make_heartbeat(health, self._this.seed.fqdn, self._this.release.version)
         digest = hashlib.sha256(read_trusted(self._this).encode()).hexdigest()
         others = self._others()
@@ -232,11 +232,12 @@ class NodeDuties:
         """Renew the node's certificate in time, and have the web console and the consoles show it."""
         if not self._settled or self._kept.current.state not in IN_CLUSTER:
             return CERTIFICATE_SECONDS
-        await asyncio.to_thread(ensure_console, self._this)
-        certificate = read_text(self._this.path(CERTIFICATE))
-        if needs_renewal(certificate, read_trusted(self._this), self._this.now()):
-            await self._renew(self._kept.current.id)
-            self._service.hurry()
+        try:
+            certificate = read_text(self._this.path(CERTIFICATE))
+            if needs_renewal(certificate, read_trusted(self._this), self._this.now()):
+                await self._renew(self._kept.current.id)
+                self._service.hurry()
+        finally:
             await asyncio.to_thread(ensure_console, self._this)
         return CERTIFICATE_SECONDS
 

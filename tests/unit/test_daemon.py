@@ -9,15 +9,19 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from agent import node_duties
 from agent.authority import RECORD, parse_record
 from agent.ca import CaRecord, ca_fingerprint, needs_renewal, read_ca_key, rotate_ca, write_ca_key
+from agent.csr import CheckedRequest, check_csr
 from agent.enroll_policy import plan_remove
 from agent.notify import ALIVE, READY, STOPPING
 from agent.records import NodeRecord, parse_node, parse_nodes, render_record
 from agent.status import parse_enrollment
+from hostlib.errors import StepError
 from hostlib.seed import SeedEnrollment, read_seed, write_seed
 from tests.unit import enroll_fakes
 from tests.unit.daemon_fakes import Running, Site, join_seed, make_seed, running, until
@@ -102,57 +106,69 @@ async def test_from_the_first_node_to_the_removal_of_the_second(site: Site) -> N
         assert second.told[-1] == STOPPING
 
 
+def keys_of(node: Running) -> set[str]:
+    return {path.name for path in (node.root / STATE / "ca").iterdir()}
+
+
 async def check_join(site: Site, first: Running, second: Running) -> None:
     await serving(site, second)
     assert site.members == {"node1", "node2"}
     assert read_seed(second.root).enrollment.token is None
-    key = first.root / STATE / "ca"
-    keys = lambda root: {path.name for path in (root / STATE / "ca").glob("*.key")}  # noqa: E731
-    await until(lambda: keys(second.root) == keys(first.root), lambda: second.hurry("enrolment service"))
-    assert len(list(key.iterdir())) == 1
-    # Each tells the other how it is, and what `slipway status` reads names both.
-    for one, other in ((second, first), (first, second)):
-        seen = other.daemon.member.service._seen
-        await until(
-            lambda one=one, seen=seen: one.daemon.kept.current.id in seen, lambda one=one: one.hurry("heartbeat")
-        )
-        kept = parse_enrollment(one.read(f"{STATE}/enrollment.json"))
-        assert (kept.state, kept.reason, len(kept.urls)) == ("serving", "", 2)
-        assert (await node_of(site, one)).state == "serving"
-    for node in (first, second):
-        await until(lambda node=node: "agetty --reload" in node.runner.commands)
-        assert node.read(f"{COCKPIT}.cert") == node.read(f"{STATE}/node.crt")
-        assert node.read(f"{COCKPIT}.key") == node.read(f"{STATE}/node.key")
-        assert "systemctl try-restart cockpit.service" in node.runner.commands
-        assert "Certificate  SHA-256" in node.read("etc/issue.d/50-slipway.issue")
-        await until(
-            lambda node=node: json.loads(node.read("run/slipway/health.json"))["troubles"] == [],
-            lambda node=node: node.hurry("health"),
-        )
-        assert ALIVE in node.told
+    await until((second.root / STATE / "ca").exists, lambda: second.hurry("enrolment service"))
+    await until(lambda: keys_of(second) == keys_of(first))
+    assert len(keys_of(first)) == 1
+    await check_heartbeat(site, second, first)
+    await check_heartbeat(site, first, second)
+    await check_console(first)
+    await check_console(second)
     assert TOKEN not in "".join(path.read_text() for path in second.root.rglob("*") if path.is_file())
+
+
+async def check_heartbeat(site: Site, one: Running, other: Running) -> None:
+    """One tells the other how it is, and what `slipway status` reads names both."""
+    seen = other.daemon.member.service._seen
+    await until(lambda: one.daemon.kept.current.id in seen, lambda: one.hurry("heartbeat"))
+    kept = parse_enrollment(one.read(f"{STATE}/enrollment.json"))
+    assert (kept.state, kept.reason, len(kept.urls)) == ("serving", "", 2)
+    assert (await node_of(site, one)).state == "serving"
+
+
+async def check_console(node: Running) -> None:
+    await until(lambda: "agetty --reload" in node.runner.commands)
+    assert node.read(f"{COCKPIT}.cert") == node.read(f"{STATE}/node.crt")
+    assert node.read(f"{COCKPIT}.key") == node.read(f"{STATE}/node.key")
+    assert "systemctl try-restart cockpit.service" in node.runner.commands
+    assert "Certificate  SHA-256" in node.read("etc/issue.d/50-slipway.issue")
+
+    def is_well() -> bool:
+        return not json.loads(node.read("run/slipway/health.json"))["troubles"]
+
+    await until(is_well, lambda: node.hurry("health"))
+    assert ALIVE in node.told
 
 
 async def check_rotation(site: Site, first: Running, second: Running) -> None:
     record = await rotate(site, first)
-    nodes = (first, second)
-
-    def hurry() -> None:
-        for node in nodes:
-            node.hurry("enrolment service", "certificate")
-
-    await until(lambda: all(is_by(node.root / STATE / "node.crt", record) for node in nodes), hurry)
-    for node in nodes:
-        assert node.read(f"{STATE}/ca.crt") == "".join(one.certificate for one in record.authorities)
-        await until(lambda node=node: node.read(f"{COCKPIT}.cert") == node.read(f"{STATE}/node.crt"), hurry)
-        assert (await node_of(site, node)).certificate == node.read(f"{STATE}/node.crt")
-        assert len(list((node.root / STATE / "ca").iterdir())) == 1
-        # What is shown from now on is trusted by who knows the new CA alone.
-        await until(lambda node=node: node.daemon.member._in_use[0] == node.read(f"{STATE}/node.crt"), hurry)
+    for node in (first, second):
+        await check_renewal(site, node, record)
     seen = first.daemon.member.service._seen
     seen.clear()
     second.hurry("heartbeat")
     await until(lambda: second.daemon.kept.current.id in seen)
+
+
+async def check_renewal(site: Site, node: Running, record: CaRecord) -> None:
+    certificate = node.root / STATE / "node.crt"
+
+    def is_shown() -> bool:
+        # Who knows the new CA alone trusts this.
+        shown = node.daemon.member._in_use[0]
+        return shown == node.read(f"{COCKPIT}.cert") == certificate.read_text() and is_by(certificate, record)
+
+    await until(is_shown, lambda: node.hurry("enrolment service", "certificate"))
+    assert node.read(f"{STATE}/ca.crt") == "".join(one.certificate for one in record.authorities)
+    assert (await node_of(site, node)).certificate == certificate.read_text()
+    assert len(keys_of(node)) == 1
 
 
 async def check_removal(site: Site, second: Running) -> None:
@@ -174,7 +190,7 @@ async def test_a_node_without_a_cluster_keeps_its_health_and_nothing_else(site: 
     old = {key: value for key, value in json.loads(path.read_text()).items() if key != "enrollment"}
     path.write_text(json.dumps(old))
     async with running(site, seed) as node:
-        await until(lambda: (node.root / "run/slipway/health.json").exists())
+        await until((node.root / "run/slipway/health.json").exists)
         await until(lambda: all(duty.since is None for duty in node.duties.values()))
     assert not [line for line in node.runner.commands if line.startswith("incus")]
     assert sorted(path.name for path in node.root.iterdir()) == ["etc", "run"]
@@ -194,14 +210,15 @@ async def test_it_ends_at_once_while_it_waits_to_be_let_in(site: Site) -> None:
 
 @in_loop
 async def test_a_cluster_of_one_hears_itself_after_a_restart_too(site: Site) -> None:
-    for _ in range(2):
-        async with running(site, BOOTSTRAP) as node:
-            await serving(site, node)
-            seen = node.daemon.member.service._seen
-            await until(lambda node=node, seen=seen: node.daemon.kept.current.id in seen)
-            assert node.daemon.kept.current.reason == ""
+    async with running(site, BOOTSTRAP) as node:
+        await serving(site, node)
+    async with running(site, BOOTSTRAP) as again:
+        await serving(site, again)
+        seen = again.daemon.member.service._seen
+        await until(lambda: again.daemon.kept.current.id in seen)
+        assert again.daemon.kept.current.reason == ""
     assert len(parse_nodes((await site.store.read_all())[0])) == 1
-    assert [line for line in node.runner.commands if "cluster enable" in line] == []
+    assert [line for line in again.runner.commands if "cluster enable" in line] == []
 
 
 @in_loop
@@ -221,12 +238,106 @@ async def test_a_member_that_is_alone_for_now_says_so_and_is_seen_all_the_same(s
 
 
 @in_loop
+async def test_what_the_cluster_does_for_a_member_in_need(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(site, BOOTSTRAP) as first:
+        await serving(site, first)
+        await add_token(site)
+        async with running(site, join_seed("node2", await fingerprint(site), TOKEN)) as second:
+            await serving(site, second)
+            keeps_no_key = StepError("/var/lib/slipway/ca: no space")
+            monkeypatch.setattr(second.daemon.member.authority, "take_key", Mock(side_effect=keeps_no_key))
+            record = await rotate(site, first)
+
+            def hurry() -> None:
+                first.hurry("enrolment service")
+                second.hurry("enrolment service", "certificate")
+
+            # Another member signs, and the service goes on with what it has.
+            await until(lambda: is_by(second.root / STATE / "node.crt", record), hurry)
+            assert second.daemon.member.port
+            assert second.duties["enrolment service"].failure == str(keeps_no_key)
+            node = await node_of(site, second)
+            gone: dict[str, str | None] = dict.fromkeys(render_record(node))
+            await site.store.write_all(gone, (await site.store.read_all())[1])
+            await until(lambda: second.daemon.kept.current.reason, lambda: second.hurry("heartbeat"))
+            assert second.daemon.kept.current.reason.startswith(
+                "the cluster does not know this node any more"
+            )
+            await site.store.write_all(render_record(node), (await site.store.read_all())[1])
+            await until(lambda: not second.daemon.kept.current.reason, lambda: second.hurry("heartbeat"))
+
+
+@in_loop
+async def test_a_web_console_that_cannot_be_set_keeps_no_certificate_from_being_renewed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_duties, "ensure_console", Mock(side_effect=StepError("no console")))
+    async with running(site, BOOTSTRAP) as node:
+        await serving(site, node)
+        record = await rotate(site, node)
+        certificate = node.root / STATE / "node.crt"
+        await until(
+            lambda: is_by(certificate, record), lambda: node.hurry("enrolment service", "certificate")
+        )
+        await until(lambda: node.duties["certificate"].failure == "no console")
+
+
+@in_loop
+async def test_a_join_that_incus_refuses_is_told_on_the_node(site: Site) -> None:
+    async with running(site, BOOTSTRAP) as first:
+        await serving(site, first)
+        await add_token(site)
+        # Another machine has the name, and works under it.
+        site.members.add("node2")
+        async with running(site, join_seed("node2", await fingerprint(site), TOKEN)) as second:
+            second.runner.name = "other"
+            await until(lambda: "Online" in second.daemon.kept.current.reason)
+            assert (
+                "192.0.2.11:8007: Incus lets no node join now: node2: is a member of the cluster, Online (status 503)"
+                in second.daemon.kept.current.reason
+            )
+
+
+@in_loop
+async def test_a_certificate_for_another_key_is_not_kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(site, BOOTSTRAP) as node:
+        await serving(site, node)
+        await until(lambda: "agetty --reload" in node.runner.commands)
+        before, other = node.read(f"{STATE}/node.crt"), enroll_fakes.Node()
+        authority = node.daemon.member.authority
+        checked = check_csr(other.csr(), other.facts)
+        assert isinstance(checked, CheckedRequest)
+        signed = authority.sign(checked)
+        await rotate(site, node)
+        monkeypatch.setattr(authority, "sign", lambda _: signed)
+        duty = node.duties["certificate"]
+        await until(lambda: duty.failure, lambda: node.hurry("certificate", "enrolment service"))
+        assert "not for the key of this node" in duty.failure
+        assert node.read(f"{STATE}/node.crt") == node.read(f"{COCKPIT}.cert") == before
+
+
+@in_loop
+async def test_a_bootstrap_that_cannot_be_is_told_and_tried_again(site: Site) -> None:
+    long = make_seed("node1", SeedEnrollment(mode="bootstrap", cluster_name="x" * 60))
+    async with running(site, long) as node:
+        await until(lambda: node.daemon.kept.current.reason)
+        assert "cluster-name: the name has 60 bytes" in node.daemon.kept.current.reason
+        write_seed(BOOTSTRAP, node.root)
+        assert READY in node.told
+    async with running(site, BOOTSTRAP) as node:
+        await serving(site, node)
+        assert node.daemon.kept.current.reason == ""
+
+
+@in_loop
 async def test_a_lost_key_of_the_ca_is_told(site: Site) -> None:
     async with running(site, BOOTSTRAP) as node:
         await serving(site, node)
         (key,) = (node.root / STATE / "ca").iterdir()
         key.unlink()
-        duty = node.daemon.duties._service
+        duty = node.duties["enrolment service"]
         await until(lambda: duty.failure, duty.hurry)
         assert duty.failure.endswith("there is no other member; make a new one: slipway ca rotate")
         assert node.daemon.member.port
@@ -238,14 +349,12 @@ async def test_a_node_that_lost_its_state_after_it_joined_finds_back(site: Site)
         await serving(site, first)
         await add_token(site)
         seed = join_seed("node2", await fingerprint(site), TOKEN)
-        for _ in range(2):
-            async with running(site, seed) as second:
-                await serving(site, second)
-            (second.root / STATE / "enrollment.json").unlink()
-            # Its Incus was set back too.
-            site.members.discard("node2")
-            first.daemon.member.service._cluster._read_at = -100.0  # type: ignore[attr-defined]
-        assert len([line for line in second.runner.commands if "admin init" in line]) == 1
+        async with running(site, seed) as second:
+            await serving(site, second)
+        (second.root / STATE / "enrollment.json").unlink()
+        # Its Incus was set back too.
+        site.members.discard("node2")
+        async with running(site, seed) as again:
+            await serving(site, again)
+        assert len([line for line in again.runner.commands if "admin init" in line]) == 1
         assert len(parse_nodes((await site.store.read_all())[0])) == 2
-
-
