@@ -22,7 +22,20 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import ValidationError
 
 from agent.node_key import CA, CERTIFICATE, KEY
-from agent.protocol import LIMIT_BYTES, CaReply, EnrollReply, EnrollRequest, JoinReply, Refusal
+from agent.protocol import (
+    CA_HEADER,
+    LIMIT_BYTES,
+    CaKeyReply,
+    CaReply,
+    EnrollReply,
+    EnrollRequest,
+    Heartbeat,
+    HeartbeatReply,
+    JoinReply,
+    Refusal,
+    RenewReply,
+    RenewRequest,
+)
 from hostlib.errors import Problem, StepError
 from hostlib.http import HttpError, Request, Response
 from hostlib.http_exchange import exchange
@@ -89,6 +102,19 @@ class ApiClient:
         """Tell that Incus has joined."""
         return await self.call("POST", f"/v1/nodes/{node}/joined", EnrollReply, mutual=True)
 
+    async def send_heartbeat(self, node: str, heartbeat: Heartbeat, ca_digest: str) -> HeartbeatReply:
+        """Tell how the node is, and by their digest (`protocol.CA_HEADER`) which CA certificates it has."""
+        path, headers = f"/v1/nodes/{node}/heartbeat", ((CA_HEADER, ca_digest),)
+        return await self.call("PUT", path, HeartbeatReply, heartbeat, mutual=True, headers=headers)
+
+    async def renew(self, node: str, request: RenewRequest) -> RenewReply:
+        """Ask for the next certificate."""
+        return await self.call("POST", f"/v1/nodes/{node}/renew", RenewReply, request, mutual=True)
+
+    async def read_ca_key(self) -> CaKeyReply:
+        """Ask for the CA's key, as a member may."""
+        return await self.call("GET", "/v1/ca/key", CaKeyReply, mutual=True)
+
     async def call(
         self,
         method: str,
@@ -99,12 +125,12 @@ class ApiClient:
         mutual: bool = False,
         timeout_seconds: float = TIMEOUT_SECONDS,
         limit_bytes: int = LIMIT_BYTES,
+        headers: tuple[tuple[str, str], ...] = (),
     ) -> T:
         """Send a request to one member after the other until one answers; `mutual` shows the node's certificate.
 
         Both limits are of each. Raises RefusedError of the first that refuses, UnreachableError with a line each, OSError.
         """
-        failures = []
         request = Request(
             url=path,
             method=method,
@@ -113,11 +139,16 @@ class ApiClient:
             limit_bytes=limit_bytes,
             timeout_seconds=timeout_seconds,
             success=ANY_STATUS,
+            headers=headers,
         )
+        return await self._ask_all(request, kind, mutual=mutual)
+
+    async def _ask_all(self, request: Request, kind: type[T], *, mutual: bool) -> T:
+        failures = []
         for url in self.urls:
             try:
                 trust = await self._context(url, mutual=mutual)
-                found = await exchange(replace(request, url=url + path, trust=trust))
+                found = await exchange(replace(request, url=url + request.url, trust=trust))
                 answer = parse_answer(url, found, kind)
             except HttpError as error:
                 failures.append(await self._explain(url, error))
@@ -175,17 +206,20 @@ def _untrusting(url: str) -> Request:
 
 def parse_answer(url: str, answer: Response, kind: type[T]) -> T:
     """Read what the member at `url` answered. Raises RefusedError, UnreachableError."""
+    what = f"the member cannot answer now (status {answer.status})"
+    todo = "look there: journalctl -u slipway-agent"
     try:
         if answer.status < 300:
             return kind.model_validate_json(answer.body)
-        if 400 <= answer.status < 500:
-            raise RefusedError(url, Refusal.model_validate_json(answer.body))
+        refusal = Refusal.model_validate_json(answer.body)
     except ValidationError:
-        what = f"the answer (status {answer.status}) is not one of a Slipway cluster"
-        todo = "check which service listens there, and its version"
+        if answer.status < 500:
+            what = f"the answer (status {answer.status}) is not one of a Slipway cluster"
+            todo = "check which service listens there, and its version"
     else:
-        what = f"the member cannot answer now (status {answer.status})"
-        todo = "look there: journalctl -u slipway-agent"
+        if answer.status < 500:
+            raise RefusedError(url, refusal)
+        what, todo = f"{refusal.reason} (status {answer.status})", refusal.todo or todo
     raise UnreachableError(str(Problem(url, what, todo)))
 
 

@@ -200,6 +200,20 @@ def renew_at(pem: str) -> datetime:
     return end - max(end - signed, timedelta(0)) / 3
 
 
+def needs_renewal(pem: str, trusted: str, now: datetime) -> bool:
+    """Tell whether a node should ask for its next certificate, also when it has none that can be read.
+
+    `trusted` are the CA certificates that are valid, PEM, the one that signs first. Who has the fingerprint of a new
+    CA alone trusts nothing that the one before has signed, so its certificates are not kept until their time.
+    """
+    try:
+        certificate, signer = _load(pem), _load(trusted)
+        certificate.verify_directly_issued_by(signer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return True
+    return now >= renew_at(pem)
+
+
 def check_peer(certificate_der: bytes, record: CaRecord, now: datetime) -> str | Refusal:
     """Give the id of the node that this certificate of a TLS peer stands for, or say why it stands for none.
 

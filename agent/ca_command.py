@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from agent.authority import RECORD
 from agent.ca import (
     FOLDER,
     NODE_LIFETIME,
@@ -19,7 +20,7 @@ from agent.ca import (
     trusted_until,
     write_ca_key,
 )
-from agent.member import CA_RECORD, Member, parse_ca
+from agent.member import Member, parse_ca
 from agent.store import Changes, Values
 from hostlib.errors import ExitStatus, Problem, StepError, UserError
 from hostlib.tls import fingerprint
@@ -65,14 +66,14 @@ def run_ca_rotate(member: Member, *, key_lost: bool) -> ExitStatus:
     def plan(values: Values) -> tuple[CaRecord, Changes]:
         record = parse_ca(values)
         if not begun:
-            begun.append((values[CA_RECORD], _begin(member, record, key_lost=key_lost)))
+            begun.append((values[RECORD], _begin(member, record, key_lost=key_lost)))
         before, new = begun[0]
         # Anything in the store may have changed since; a CA that another has just made must not be lost.
-        if values[CA_RECORD] != before:
+        if values[RECORD] != before:
             raise UserError(
                 Problem("ca rotate", "another rotated it at this moment", "look: slipway ca show")
             )
-        return new, {CA_RECORD: new.model_dump_json()}
+        return new, {RECORD: new.model_dump_json()}
 
     record, _ = member.change(plan)
     remove_retired_keys(record, member.path(FOLDER))

@@ -30,6 +30,7 @@ def main(arguments: Sequence[str], release_path: Path = RELEASE, findings_path: 
         "node": lambda: _node(options),
         "ca": lambda: _ca(options),
         "network": lambda: _network(options),
+        "serve": _serve,
     }
     return run_verb("slipway", verbs[options.verb], debug=options.debug)
 
@@ -57,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     version.add_argument("--packages", action="store_true", help="list the Debian packages of the build too")
     status = verbs.add_parser("status", help="show this node and its cluster in one screen")
     status.add_argument("--json", action="store_true", help="print JSON, with all findings")
+    verbs.add_parser("serve", help="be the daemon of this node: what slipway-agent.service runs")
     admin = verbs.add_parser("admin", help="manage who may use the Incus API").add_subparsers(
         dest="action", required=True, metavar="ACTION"
     )
@@ -170,6 +172,12 @@ def _admin(name: str) -> ExitStatus:
     from agent.admin import run_admin_add  # noqa: PLC0415 - as in `_check`
 
     return run_admin_add(name, SystemRunner())
+
+
+def _serve() -> ExitStatus:
+    from agent.serve import run_serve  # noqa: PLC0415 - as in `_check`
+
+    return run_serve()
 
 
 def _firewall() -> ExitStatus:

@@ -71,8 +71,8 @@ class NodeIncus:
 
     @property
     def name(self) -> str:
-        """What the node is called in the cluster: its host name."""
-        return self.seed.fqdn.split(".", 1)[0]
+        """What the node is called in the cluster: its host name, in lower case as in `NodeRecord.hostname`."""
+        return self.seed.fqdn.split(".", 1)[0].lower()
 
     def path(self, absolute: Path) -> Path:
         """Give where `absolute` is below the root."""

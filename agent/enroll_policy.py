@@ -45,16 +45,17 @@ def check_request(csr: str, facts: Facts) -> CheckedRequest | Refusal:
     return check_csr(csr, facts)
 
 
-def plan_again(node: NodeRecord, facts: Facts) -> NodeRecord | Refusal | None:
+def plan_again(node: NodeRecord, facts: Facts, *, token: bool = True) -> NodeRecord | Refusal | None:
     """Give what a node that is known is told when it asks again; None: only its token can decide.
 
-    That is a node that nobody has approved yet and that says other things of itself than at first.
+    That is a node that nobody has approved yet and that says other things of itself than at first. One that shows
+    no `token` has used it and lost its state since.
     """
     if refusal := check_welcome(node):
         return refusal
     if node.facts == facts:
         return node
-    if node.state == "requested":
+    if node.state == "requested" and token:
         return None
     if (node.facts.fqdn, node.facts.address) == (facts.fqdn, facts.address):
         return node
@@ -138,13 +139,18 @@ def plan_remove(node: NodeRecord, now: int) -> NodeRecord:
     return node if node.state == "removed" else _into(node, "removed", now)
 
 
-def check_join(node: NodeRecord) -> Refusal | None:
-    """Say why a node is not given what it needs to join."""
+def check_join(node: NodeRecord, members: Collection[str]) -> Refusal | None:
+    """Say why a node is not given what it needs to join; `members` are those that Incus names.
+
+    One that has said that it joined gets it again when it is none of them: it was set back since.
+    """
     if refusal := check_welcome(node):
         return refusal
     if node.state == "approved":
         return None
     if node.state in IN_CLUSTER:
+        if check_member(node, members):
+            return None
         reason, todo, retry = (
             "this node has joined already",
             f"`slipway node remove {node.id}` on a member if it has not",
@@ -163,7 +169,7 @@ def plan_joined(node: NodeRecord, members: Collection[str], now: int) -> NodeRec
     """Give the node joined, when it is one of the `members` that Incus names."""
     if node.state in IN_CLUSTER:
         return node
-    if refusal := check_join(node):
+    if refusal := check_join(node, members):
         return refusal
     return check_member(node, members) or _into(node, "joined", now)
 

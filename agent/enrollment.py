@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from agent.api_client import RefusedError
 from agent.cluster import Standing
 from agent.protocol import EnrollReply, EnrollRequest, JoinReply, Refusal
-from hostlib.errors import StepError
+from hostlib.errors import SlipwayError, StepError
 from hostlib.files import write_atomic
 from hostlib.inventory import Record
 from hostlib.paths import STATE
@@ -28,7 +28,7 @@ JITTER: Final = 0.5
 """Machines of a rack that were switched on together do not ask together."""
 WHAT_TO_DO: Final = {
     "rejected": "on a member: `slipway node approve {id}`; then here: systemctl restart slipway-agent",
-    "removed": "to take it back, on a member: `slipway node approve {id}`; then here: systemctl restart slipway-agent",
+    "removed": "to take it back, install this machine again",
 }
 
 State = Literal["new", "requested", "approved", "joined", "serving", "rejected", "removed"]
@@ -45,6 +45,8 @@ class Enrollment(Record):
     """Of the node, once it has asked."""
     reason: str = ""
     """For a person: what it waits for, or why it goes no further. Empty when all is well."""
+    urls: tuple[str, ...] = ()
+    """Of the members that it asks."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -145,7 +147,7 @@ def transition(now: Enrollment, event: Event) -> Enrollment:
 def _told(now: Enrollment, reply: EnrollReply) -> Enrollment:
     match reply.state:
         case "rejected" | "removed":
-            return _stopped(now, reply.state, reply.reason)
+            return stopped(now, reply.state, reply.reason)
         case "requested":
             return _to(now, "requested", reply.reason or "waits to be approved by a member")
         case "joined" | "serving" if now.state == "joined":
@@ -160,7 +162,7 @@ def _told(now: Enrollment, reply: EnrollReply) -> Enrollment:
 def _refused(now: Enrollment, refusal: Refusal, reason: str) -> Enrollment:
     match refusal.code:
         case "rejected" | "removed":
-            return _stopped(now, refusal.code, f"{refusal.reason}; {refusal.todo}".removesuffix("; "))
+            return stopped(now, refusal.code, refusal.reason)
         case "rate-limited":
             return _to(now, now.state, reason)
         case "not-approved" | "not-this-node" if now.state in {"approved", "joined"}:
@@ -173,7 +175,8 @@ def _refused(now: Enrollment, refusal: Refusal, reason: str) -> Enrollment:
             return _to(now, now.state, reason)
 
 
-def _stopped(now: Enrollment, state: Literal["rejected", "removed"], reason: str) -> Enrollment:
+def stopped(now: Enrollment, state: Literal["rejected", "removed"], reason: str) -> Enrollment:
+    """Give the state of a node that the cluster has turned away, with what to do about it. Pure."""
     todo = WHAT_TO_DO[state].format(id=now.id)
     said = f" ({reason})" if reason else ""
     return _to(now, state, f"the cluster has {state} this node{said}; {todo}")
@@ -240,7 +243,7 @@ def _perform(now: Enrollment, machine: Machine) -> Event:
         return _act(now, machine)
     except RefusedError as error:
         return Refused(error.refusal, str(error))
-    except StepError as error:
+    except SlipwayError as error:
         return Failed(str(error))
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 from agent.api_client import ApiClient
 from agent.cluster import NodeIncus, Standing, join_cluster, read_standing, reset_incus
@@ -17,10 +18,19 @@ from agent.protocol import EnrollReply, EnrollRequest, Facts, JoinReply
 from hostlib.files import write_atomic
 from hostlib.paths import STATE
 
+T = TypeVar("T")
+
+
+class Run(Protocol):
+    """Runs a coroutine to its end and gives its result."""
+
+    def __call__(self, work: Coroutine[Any, Any, T], /) -> T:
+        """Run it."""
+
 
 @dataclass(frozen=True, slots=True)
 class NodeMachine:
-    """See `enrollment.Machine`. To be used outside of any event loop: it blocks."""
+    """See `enrollment.Machine`. To be used in a thread without an event loop: it blocks."""
 
     node: NodeIncus
     client: ApiClient
@@ -32,13 +42,15 @@ class NodeMachine:
     show: Callable[[str], None]
     """Shows a person the reason; empty when there is none."""
     pause: Callable[[float], None] = time.sleep
+    """Waits; what it raises ends the enrolment."""
+    run: Run = field(default=asyncio.run)
 
     def load(self) -> Enrollment:
         """Give the kept state."""
         enrollment, odd = load_enrollment(self._path(ENROLLMENT))
         if odd:
             self.show(odd)
-        return enrollment
+        return enrollment.model_copy(update={"urls": tuple(self.client.urls)})
 
     def save(self, enrollment: Enrollment) -> None:
         """Keep the state."""
@@ -51,19 +63,19 @@ class NodeMachine:
 
     def enroll(self, request: EnrollRequest) -> EnrollReply:
         """Ask to be enrolled."""
-        return asyncio.run(self.client.enroll(request))
+        return self.run(self.client.enroll(request))
 
     def read_enrollment(self, node: str) -> EnrollReply:
         """Ask where the node stands."""
-        return asyncio.run(self.client.read_enrollment(node))
+        return self.run(self.client.read_enrollment(node))
 
     def read_join(self, node: str) -> JoinReply:
         """Ask for what Incus needs to join."""
-        return asyncio.run(self.client.read_join(node))
+        return self.run(self.client.read_join(node))
 
     def tell_joined(self, node: str) -> EnrollReply:
         """Tell that Incus has joined."""
-        return asyncio.run(self.client.tell_joined(node))
+        return self.run(self.client.tell_joined(node))
 
     def keep(self, certificate: str, ca: str) -> None:
         """Keep the node's certificate and the CA's."""

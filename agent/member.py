@@ -8,24 +8,23 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from agent.authority import RECORD, parse_record
 from agent.ca import CaRecord
+from agent.membership import render_url
 from agent.status import ENROLLMENT, read_enrollment
-from agent.store import PREFIX, Changes, IncusStore, Store, StoreError, Values, change_store
+from agent.store import Changes, IncusStore, Store, Values, change_store
 from hostlib.errors import Problem, UserError
 from hostlib.incus import Incus
 from hostlib.incus import Member as IncusMember
 from hostlib.paths import FIRSTBOOT_DONE
-from hostlib.ports import ENROLLMENT as ENROLLMENT_PORT
 from hostlib.run import Runner
 from hostlib.seed import NodeSeed, read_seed
 
-CA_RECORD: Final = f"{PREFIX}ca"
-"""Key of the CA's record in the store."""
 T = TypeVar("T")
 
 
@@ -116,20 +115,12 @@ def plan_urls(members: Iterable[IncusMember], own: str) -> tuple[str, ...]:
         members, key=lambda one: (one.server_name != own, one.status != "Online", one.server_name)
     )
     hosts = [urlsplit(member.url).hostname or "" for member in ranked]
-    return tuple(
-        f"https://{f'[{host}]' if ':' in host else host}:{ENROLLMENT_PORT}" for host in hosts if host
-    )
+    return tuple(render_url(host) for host in hosts if host)
 
 
 def parse_ca(values: Values) -> CaRecord:
     """Give the CA's record out of the store. Raises UserError when there is none yet, StoreError on one that is damaged."""
-    if CA_RECORD not in values:
+    if RECORD not in values:
         todo = "wait until the first node has made it; look there: journalctl -u slipway-agent"
         raise UserError(Problem("the cluster's CA", "there is none yet", todo))
-    try:
-        return CaRecord.model_validate_json(values[CA_RECORD])
-    except ValidationError:
-        what = "it is damaged or of a newer version"
-        raise StoreError(
-            str(Problem(CA_RECORD, what, "bring this member to the release of the others"))
-        ) from None
+    return parse_record(values[RECORD])

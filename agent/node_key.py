@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from cryptography.x509 import load_pem_x509_certificate
 
 from agent.csr import CheckedRequest, check_csr, make_csr, node_id_of
 from agent.protocol import Facts
@@ -63,6 +64,14 @@ def ensure_node_key(facts: Facts, folder: Path = STATE) -> NodeKey:
             raise UserError(Problem("this node's name and address", what, todo)) from error
         write_atomic(folder / CSR.name, csr)
     return NodeKey(key, node_id, csr.strip() + "\n")
+
+
+def is_key_of(key: NodeKey, certificate_pem: str) -> bool:
+    """Tell whether the first certificate of `certificate_pem` is for this key."""
+    try:
+        return load_pem_x509_certificate(certificate_pem.encode()).public_key() == key.key.public_key()
+    except ValueError:
+        return False
 
 
 def write_key(key: ec.EllipticCurvePrivateKey, path: Path) -> None:

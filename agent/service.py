@@ -75,11 +75,17 @@ class Authority(Protocol):
 class Cluster(Protocol):
     """Incus's cluster. Every method raises SlipwayError when Incus does not answer."""
 
-    async def members(self) -> Mapping[str, str]:
-        """Give the members: server name -> URL of its enrolment service."""
+    async def members(self, *, now: bool = True) -> Mapping[str, str]:
+        """Give the members: server name -> URL of its enrolment service; those that are online first.
 
-    async def invite(self, server_name: str) -> JoinReply:
-        """Make a join token for this name; one that was made before is void then."""
+        Without `now` they may be those of some seconds ago, which cost nothing.
+        """
+
+    async def invite(self, server_name: str, address: str) -> JoinReply:
+        """Make a join token for the node of this name and management address; one that was made before is void then.
+
+        Raises RefusedError with the reason when Incus does not make one.
+        """
 
 
 class RefusedError(Exception):
@@ -122,7 +128,7 @@ class Service:
         checked = _take(check_request(request.csr, request.facts))
         values, _ = await self._store.read_all()
         known = parse_node(values, checked.node_id)
-        if known and (again := plan_again(known, request.facts)):
+        if known and (again := plan_again(known, request.facts, token=bool(request.token))):
             return self._reply(_take(again))
         token = await self._proven(request.token, values)
         node, written = await change_store(
@@ -162,8 +168,8 @@ class Service:
         """Give an approved node what it needs to join."""
         values, _ = await self._store.read_all()
         node = _known(values, node_id)
-        _refuse(check_join(node))
-        return await self._cluster.invite(node.hostname)
+        _refuse(check_join(node, await self._cluster.members()))
+        return await self._cluster.invite(node.hostname, node.facts.address)
 
     async def joined(self, node_id: str) -> EnrollReply:
         """Take note that a node has joined, when Incus says so too."""
@@ -177,7 +183,7 @@ class Service:
         self._seen[node_id] = _Seen(heartbeat, self._now())
         bundle = self._authority.bundle()
         current = hashlib.sha256(bundle.encode()).hexdigest() == ca_digest
-        urls = tuple((await self._cluster.members()).values())
+        urls = tuple((await self._cluster.members(now=False)).values())
         return HeartbeatReply(time=self._now(), ca="" if current else bundle, urls=urls)
 
     async def renew(self, node_id: str, request: RenewRequest) -> RenewReply:

@@ -28,25 +28,11 @@ from firstboot.services import (
     lacks_web_console,
 )
 from hostlib.banner import Banner, apply_banner, lacks_banner
-from hostlib.paths import RELEASE
-from hostlib.release import read_release
-from hostlib.tls import CERTIFICATE, fingerprint
+from hostlib.banner_read import read_banner
 
 
-def read_banner(context: Context) -> Banner:
-    """Gather what the console says of this node. Raises UserError, OSError."""
-    seed = context.seed
-    release = read_release(context.path(RELEASE))
-    certificate = context.path(CERTIFICATE)
-    return Banner(
-        product=release.product,
-        version=release.version,
-        fqdn=seed.fqdn,
-        bridge=seed.bridge,
-        address=seed.address,
-        fingerprint=fingerprint(certificate.read_bytes()) if certificate.exists() else "",
-        failures=context.failures,
-    )
+def _read_banner(context: Context) -> Banner:
+    return read_banner(context.seed, context.failures, context.root)
 
 
 TASKS = (
@@ -65,7 +51,7 @@ TASKS = (
     # Last, because it shows what failed before it.
     Task(
         "banner",
-        lambda context: lacks_banner(read_banner(context), context.root),
-        lambda context: apply_banner(read_banner(context), context.runner, context.root),
+        lambda context: lacks_banner(_read_banner(context), context.root),
+        lambda context: apply_banner(_read_banner(context), context.runner, context.root),
     ),
 )

@@ -41,6 +41,8 @@ class Request:
     """Which certificates are trusted and which one is shown, in place of what the system says."""
     token: SecretStr | None = None
     """Sent as `Authorization: Bearer`, to the server of `url` alone."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Name and value of those that are sent beside the usual ones; nothing secret."""
     limit_bytes: int = MIB
     """Of the response's body."""
     timeout_seconds: float = 60

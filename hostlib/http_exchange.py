@@ -63,6 +63,7 @@ def _session() -> aiohttp.ClientSession:
 async def _hop(session: aiohttp.ClientSession, request: Request, url: URL) -> Response | tuple[Request, URL]:
     """Ask one server; give its answer, or the request and URL to go on with. Raises HttpError, TimeoutError."""
     headers = {"Accept": request.accept, "Accept-Encoding": "identity", "User-Agent": "Slipway"}
+    headers |= dict(request.headers)
     if request.body is not None:
         headers["Content-Type"] = request.content_type
     if request.token is not None:

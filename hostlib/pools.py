@@ -46,8 +46,9 @@ def clear_leftovers(runner: Runner, root: Path, plan: PoolPlan) -> None:
         source = root / Path(plan.config["source"]).relative_to("/")
         source.mkdir(parents=True, exist_ok=True)
         if folder.exists() and folder.samefile(source):
-            # Incus mounts the source there, even for a pool that is not finished.
-            runner.run(["umount", str(folder)])
+            # Incus mounts the source there, even for a pool that is not finished. systemd undoes it: the agent has
+            # mounts of its own, and may not change even these.
+            runner.run(["systemd-run", "--quiet", "--wait", "--collect", "umount", str(folder)])
         _remove_empty_folders(source)
     if folder.exists():
         _remove_empty_folders(folder)

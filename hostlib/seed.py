@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import ConfigDict, Field, SecretStr, SerializationInfo, field_serializer
+from pydantic import ConfigDict, Field, SecretStr, SerializationInfo, ValidationError, field_serializer
 
+from hostlib.errors import Problem, UserError
 from hostlib.files import write_atomic
 from hostlib.inventory import Dmi, Record
 
@@ -67,6 +68,19 @@ class NodeSeed(Record):
 def read_seed(root: Path = Path("/")) -> NodeSeed:
     """Read the seed of the system at `root`. Raises OSError, pydantic.ValidationError."""
     return NodeSeed.model_validate_json((root / SEED_PATH).read_text(encoding="utf-8"))
+
+
+def require_seed(root: Path = Path("/")) -> NodeSeed:
+    """Read the seed of the system at `root`. Raises UserError with what to do, which repeats no value of it."""
+    where = f"/{SEED_PATH}"
+    todo = "put back the copy of a backup, or install this node again"
+    try:
+        return read_seed(root)
+    except ValidationError as error:
+        what = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors())
+        raise UserError(Problem(where, what, todo)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(Problem(where, f"cannot be read: {error}", todo)) from error
 
 
 def write_seed(seed: NodeSeed, root: Path = Path("/")) -> None:

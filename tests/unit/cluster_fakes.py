@@ -55,7 +55,7 @@ class FakeRunner:
         self.commands.append(" ".join(argv))
         if input_text is not None:
             assert json.loads(input_text)["cluster"]["cluster_token"] in secrets
-        handler = getattr(self, f"run_{argv[0]}")
+        handler = getattr(self, f"run_{argv[0].replace('-', '_')}")
         words = list(argv[1:])
         status, output = (handler(words, input_text) if input_text else handler(words)) or (0, "")
         if status not in ok:
@@ -145,9 +145,10 @@ class FakeNode(FakeRunner):
         volumes = "".join(f"  {name},Vwi-a-tz--,data\n" for name in self.volumes)
         return 0, f"  data,{self.thin_pool},\n  root,-wi-ao----,\n{volumes}"
 
-    def run_umount(self, argv: list[str]) -> None:
-        Path(argv[0]).unlink()
-        Path(argv[0]).mkdir()
+    def run_systemd_run(self, argv: list[str]) -> None:
+        assert argv[-2] == "umount"
+        Path(argv[-1]).unlink()
+        Path(argv[-1]).mkdir()
 
     def run_incus(self, argv: list[str], given: str = "") -> tuple[int, str] | None:
         if not (self.active and self.starts):
@@ -297,9 +298,7 @@ class FakeMember(FakeRunner):
             case ["--format=json", "local", "SELECT address FROM raft_nodes"]:
                 rows = [[address] for address in sorted(self.voters)]
             case ["global", query]:
-                name = query.removeprefix("DELETE FROM nodes WHERE state = 1 AND name = '").removesuffix(
-                    "'"
-                )
+                name = query.removeprefix("DELETE FROM nodes WHERE state = 1 AND name = '").removesuffix("'")
                 del self.joining[name]
                 return None
             case _:

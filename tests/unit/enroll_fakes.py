@@ -165,13 +165,13 @@ def blind() -> ssl.SSLContext:
 class FakeCluster:
     def __init__(self) -> None:
         self.names = {"m1": "https://m1:8007"}
-        self.invited: list[str] = []
+        self.invited: list[tuple[str, str]] = []
 
-    async def members(self) -> Mapping[str, str]:
+    async def members(self, *, now: bool = True) -> Mapping[str, str]:
         return self.names
 
-    async def invite(self, server_name: str) -> JoinReply:
-        self.invited.append(server_name)
+    async def invite(self, server_name: str, address: str) -> JoinReply:
+        self.invited.append((server_name, address))
         return JoinReply(
             server_name=server_name, cluster_address="m1:8443", cluster_certificate="C", cluster_token="T"
         )

@@ -205,9 +205,10 @@ class FakeNode:
     def run_agetty(self, argv: list[str]) -> None:
         assert argv == ["--reload"]
 
-    def run_umount(self, argv: list[str]) -> None:
-        Path(argv[0]).unlink()
-        Path(argv[0]).mkdir()
+    def run_systemd_run(self, argv: list[str]) -> None:
+        assert argv[-2] == "umount"
+        Path(argv[-1]).unlink()
+        Path(argv[-1]).mkdir()
 
     def run_lvs(self, argv: list[str]) -> tuple[int, str]:
         assert argv == ["--noheadings", "--options=lv_attr", "pve/data"]

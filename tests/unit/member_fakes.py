@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from agent.authority import RECORD
 from agent.ca import FOLDER, CaRecord, make_ca, write_ca_key
-from agent.member import CA_RECORD, Member
+from agent.member import Member
 from agent.protocol import NodeState
 from agent.records import NodeRecord, parse_node, render_record
 from agent.store import Changes, MemoryStore
@@ -56,7 +57,7 @@ class Site:
         private, record = make_ca("rack4", NOW)
         if key:
             write_ca_key(private, self.root / FOLDER.relative_to("/"))
-        self.write({CA_RECORD: record.model_dump_json()})
+        self.write({RECORD: record.model_dump_json()})
         return record
 
     def add(self, node: Node, state: NodeState = "serving", token: str = "") -> str:

@@ -130,7 +130,10 @@ def test_a_join_that_failed_is_cleaned_up(tmp_path: Path, monkeypatch: pytest.Mo
     assert read_standing(fake.node) is Standing.CLEAN
     assert not list((tmp_path / "var/lib/incus").glob("cluster.*"))
     assert not list((tmp_path / "var/lib/incus").glob("database.*"))
-    assert f"umount {tmp_path}/var/lib/incus/storage-pools/local" in fake.commands
+    assert (
+        f"systemd-run --quiet --wait --collect umount {tmp_path}/var/lib/incus/storage-pools/local"
+        in fake.commands
+    )
     fake.change("half")
     fake.clustered = "no"
     assert read_standing(fake.node) is Standing.ALONE

@@ -9,7 +9,11 @@ from pathlib import Path
 
 from agent.health import KEPT
 from agent.status import ENROLLMENT
+from hostlib.banner import ISSUE
+from hostlib.incus import INCUS_STATE
 from hostlib.paths import FIRSTBOOT_DONE
+from hostlib.pools import LOCAL_SOURCE
+from hostlib.seed import SEED_PATH
 from hostlib.tls import CERTIFICATE
 from image.units import NODE_ONLY, render_links
 
@@ -40,7 +44,9 @@ def test_the_agent_is_watched_and_can_write_what_it_must() -> None:
     assert int(unit["WatchdogSec"]) >= 60
     assert (unit["StateDirectory"], unit["RuntimeDirectory"]) == (ENROLLMENT.parent.name, KEPT.parent.name)
     writable = {Path(path.lstrip("-")) for path in unit["ReadWritePaths"].split()}
-    assert {CERTIFICATE.parent, Path("/run/lock")} <= writable
+    assert {CERTIFICATE.parent, ISSUE.parent, Path("/" / SEED_PATH).parent, Path("/run/lock")} <= writable
+    # A join that was cut has Incus begin anew.
+    assert {INCUS_STATE, Path(LOCAL_SOURCE)} <= writable
     # lvs: the devices of LVM. Drives themselves are the daily check's.
     assert "CAP_SYS_ADMIN" in unit["CapabilityBoundingSet"]
     assert not {"PrivateDevices", "PrivateNetwork", "IPAddressDeny", "ProcSubset"} & set(unit)

@@ -202,6 +202,11 @@ def test_all_that_failed_is_told(site: Site) -> None:
     assert "no URL of a member is known" in unreachable(site.client())
 
 
+def test_a_member_says_why_it_cannot_do_it_now(site: Site) -> None:
+    url = site.member(says(503, version=1, code="unavailable", reason="Incus: no quorum", todo="start node3"))
+    assert unreachable(site.client(url)) == f"{url}: Incus: no quorum (status 503); start node3"
+
+
 def test_the_token_goes_to_nobody_with_another_ca(site: Site) -> None:
     url = site.member(good, authority=make_authority())
     reason = unreachable(site.client(url))

@@ -145,8 +145,11 @@ def outcome(found: NodeRecord | Refusal | None) -> str:
 
 
 def test_what_each_state_may_do() -> None:
-    joins = [outcome(check_join(known(state))) for state in STATES]
+    joins = [outcome(check_join(known(state), MEMBERS)) for state in STATES]
     assert joins == ["not-approved", "yes", "not-approved", "not-approved", "rejected", "removed"]
+    # Set back since it joined, so that Incus has no such member.
+    joins = [outcome(check_join(known(state), {"m1"})) for state in STATES]
+    assert joins == ["not-approved", "yes", "yes", "yes", "rejected", "removed"]
     joined = [outcome(plan_joined(known(state), MEMBERS, NOW)) for state in STATES]
     assert joined == ["not-approved", "joined", "joined", "serving", "rejected", "removed"]
     beats = [outcome(plan_heartbeat(known(state), NOW)) for state in STATES]

@@ -263,6 +263,34 @@ async def test_guesses_are_few_and_one_at_a_time(tmp_path: Path, monkeypatch: py
     assert most == 1
 
 
+@in_loop
+async def test_a_node_that_lost_its_state_and_has_used_its_token_is_told_where_it_stands(
+    tmp_path: Path,
+) -> None:
+    node = Node()
+    member = Member(tmp_path)
+    await member.add_token(approval="manual")
+    assert (await member.service.enroll(node.request())).state == "requested"
+    node.facts = node.facts.model_copy(update={"version": "2"})
+    assert (await member.service.enroll(node.request(""))).state == "requested"
+    node.facts = node.facts.model_copy(update={"fqdn": "n9.example.test"})
+    with pytest.raises(service_module.RefusedError, match="is enrolled as n1"):
+        await member.service.enroll(node.request(""))
+
+
+@in_loop
+async def test_a_node_that_incus_has_lost_may_join_again(tmp_path: Path) -> None:
+    node = Node()
+    async with Member(tmp_path).serving() as member:
+        await member.add_token()
+        await member.serve_node(node)
+        with pytest.raises(service_module.RefusedError, match="has joined already"):
+            await member.service.join(node.id)
+        del member.cluster.names["n1"]
+        assert (await member.service.join(node.id)).server_name == "n1"
+        assert member.cluster.invited == [("n1", node.facts.address)]
+
+
 @pytest.mark.parametrize("token", ["", "x" * 43, "ü" * 43, TOKEN + "A", TOKEN[:-1], TOKEN.swapcase()])
 @in_loop
 async def test_a_token_that_is_none(tmp_path: Path, token: str) -> None:

@@ -13,9 +13,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from agent import ca_command, node_command
 from agent import member as member_module
+from agent.authority import RECORD
 from agent.ca import FOLDER, NODE_LIFETIME, check_peer
 from agent.cli import main
-from agent.member import CA_RECORD, Member, parse_ca
+from agent.member import Member, parse_ca
 from agent.node_command import render_age
 from agent.node_key import CA, CERTIFICATE, KEY
 from agent.protocol import Heartbeat, NodeState
@@ -297,9 +298,9 @@ def test_the_ca_is_rotated(run: Run, site: Site) -> None:
 def test_a_ca_without_key_is_rotated_only_when_it_is_lost(run: Run, site: Site) -> None:
     site.add_ca(key=False)
     assert "This member cannot sign: " in run(["ca", "show"])[1]
-    before = site.member.read()[CA_RECORD]
+    before = site.member.read()[RECORD]
     assert run(["ca", "rotate"])[0] == 4
-    assert site.member.read()[CA_RECORD] == before
+    assert site.member.read()[RECORD] == before
     status, out, _ = run(["ca", "rotate", "--key-lost"])
     assert (status, "A node that is off now may have to be enrolled anew" in out) == (0, True)
 
@@ -308,14 +309,14 @@ def test_the_key_is_on_disk_before_the_record_names_it(
     run: Run, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.add_ca()
-    before = site.member.read()[CA_RECORD]
+    before = site.member.read()[RECORD]
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "/var/lib/slipway/ca/x.key")
 
     monkeypatch.setattr(ca_command, "write_ca_key", full)
     status, _, err = run(["ca", "rotate"])
-    assert (status, site.member.read()[CA_RECORD]) == (4, before)
+    assert (status, site.member.read()[RECORD]) == (4, before)
     assert (
         err
         == "/var/lib/slipway/ca/x.key: cannot be written (No space left on device); free some space in /var\n"

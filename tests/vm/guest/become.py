@@ -38,7 +38,9 @@ def become(identity: Mapping[str, Any]) -> None:
         path.write_text(text, encoding="utf-8")
     for path in _LINKS.glob("*.link"):
         text = path.read_text(encoding="utf-8")
-        path.write_text(re.sub(r"(?m)^MACAddress=.*$", f"MACAddress={identity['mac']}", text), encoding="utf-8")
+        path.write_text(
+            re.sub(r"(?m)^MACAddress=.*$", f"MACAddress={identity['mac']}", text), encoding="utf-8"
+        )
     seed |= {name: identity[name] for name in ("fqdn", "address", "enrollment")}
     # Last: it says that all of this is done.
     _SEED.write_text(json.dumps(seed), encoding="utf-8")

@@ -106,6 +106,14 @@ class Lan:
         """Run a command on a node over ssh and give its standard output. Raises LabError."""
         options = [part for name, value in _SSH.items() for part in ("-o", f"{name}={value}")]
         return run_program(
-            [*self.network.enter, "ssh", *options, "-i", self.keys.private, f"root@{member.address}", *command],
+            [
+                *self.network.enter,
+                "ssh",
+                *options,
+                "-i",
+                self.keys.private,
+                f"root@{member.address}",
+                *command,
+            ],
             timeout_seconds=timeout_seconds,
         )

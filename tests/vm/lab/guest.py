@@ -128,7 +128,9 @@ def build_archive(
     """
     if guest is not None and not (folder / f"{guest.module}.py").is_file():
         raise LabError(f"{folder / guest.module}.py: no such guest program")
-    order: dict[str, object] = {"module": guest.module, "parameters": dict(guest.parameters)} if guest is not None else {}
+    order: dict[str, object] = (
+        {"module": guest.module, "parameters": dict(guest.parameters)} if guest is not None else {}
+    )
     order |= {"identity": dict(identity)} if identity else {}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
