@@ -33,6 +33,7 @@ from agent.this_node import Kept, ThisNode
 from hostlib.errors import Problem, SlipwayError, StepError
 from hostlib.files import write_atomic
 from hostlib.paths import STATE
+from hostlib.pools import BACKUPS
 from hostlib.seed import drop_token, require_seed, write_seed
 
 LOG = logging.getLogger("slipway.agent")
@@ -120,6 +121,7 @@ class NodeDuties:
             self._settled = True
             for duty in (self._service, self._heartbeat, self._certificate):
                 duty.hurry()
+        self._this.path(BACKUPS).mkdir(parents=True, exist_ok=True)
         return FOREVER
 
     async def _bootstrap(self) -> None:

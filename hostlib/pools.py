@@ -15,6 +15,8 @@ from hostlib.seed import NodeSeed
 LOCAL: Final = "local"
 LOCAL_LVM: Final = "local-lvm"
 LOCAL_SOURCE: Final = "/var/lib/vz"
+BACKUPS: Final = Path("/var/lib/vz/backups")
+"""For `incus export`; not before there is the pool, which begins with an empty folder."""
 
 
 @dataclass(frozen=True, slots=True)

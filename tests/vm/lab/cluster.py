@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from tests.vm.lab.bench import KeyPair, Shared
+from tests.vm.lab.guest import build_archive
 from tests.vm.lab.installs import Install, node_spec
 from tests.vm.lab.media import make_overlay
 from tests.vm.lab.namespace import ADDRESS, Namespace
 from tests.vm.lab.programs import run_program
 from tests.vm.lab.spec import GuestProgram, MachineSpec, Nic
 
+_ARCHIVE: Final = "/run/slipway-lab.pyz"
 _SSH: Final = {
     "StrictHostKeyChecking": "no",
     "UserKnownHostsFile": "/dev/null",
@@ -102,18 +105,23 @@ class Lan:
             identity=member.identity,
         )
 
+    def run_program(self, member: Member, program: GuestProgram) -> None:
+        """Run a guest program on a node that is up; it reports through the machine's ports. Raises LabError."""
+        line = f"cat > {_ARCHIVE} && python3 {_ARCHIVE} judge"
+        self._ssh(member, line, stdin=build_archive(program), timeout_seconds=900)
+
     def run(self, member: Member, *command: str, timeout_seconds: float = 300) -> str:
         """Run a command on a node over ssh and give its standard output. Raises LabError."""
+        return self._ssh(member, shlex.join(command), stdin=b"", timeout_seconds=timeout_seconds)
+
+    def _ssh(self, member: Member, line: str, *, stdin: bytes, timeout_seconds: float) -> str:
         options = [part for name, value in _SSH.items() for part in ("-o", f"{name}={value}")]
-        return run_program(
-            [
-                *self.network.enter,
-                "ssh",
-                *options,
-                "-i",
-                self.keys.private,
-                f"root@{member.address}",
-                *command,
-            ],
-            timeout_seconds=timeout_seconds,
-        )
+        login: list[str | Path] = [
+            *self.network.enter,
+            "ssh",
+            *options,
+            "-i",
+            self.keys.private,
+            f"root@{member.address}",
+        ]
+        return run_program([*login, line], timeout_seconds=timeout_seconds, stdin=stdin)
