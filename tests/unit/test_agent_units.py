@@ -67,3 +67,11 @@ def test_consoles_show_the_status_and_always_end_in_a_login_prompt() -> None:
     assert script[-2].endswith("python3 -m agent.screen")
     assert script[-1].startswith("exec /sbin/agetty ")
     assert not [line for line in script if line.startswith("set ")]
+
+
+def test_what_the_agents_sandbox_lets_through_is_there_before_it_starts() -> None:
+    unit = service("usr/lib/systemd/system/slipway-agent.service")
+    made = re.findall(r"^d (\S+)", (LAYER / "usr/lib/tmpfiles.d/slipway.conf").read_text(), re.MULTILINE)
+    # A path that is not there keeps the service from starting, unless a dash says that it need not be.
+    needed = [path for path in unit["ReadWritePaths"].split() if not path.startswith("-")]
+    assert set(needed) <= {"/run/lock", *made}

@@ -142,6 +142,10 @@ def _too_much(own: dict[str, int]) -> dict[str, int]:
     return own if sum(own.values()) > MOST_OWN_KIB or not own else {}
 
 
+def _exposed(services: dict[str, float]) -> dict[str, float]:
+    return {unit: exposure for unit, exposure in services.items() if exposure >= OK_EXPOSURE}
+
+
 def _container_checks(container: dict[str, Any]) -> list[Check]:
     return [
         ("container", container["status"], "Running"),

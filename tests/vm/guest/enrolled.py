@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any, Final
 
-from tests.vm.guest.commands import read_json
+from tests.vm.guest.commands import read_output
 
 _ENROLLMENT: Final = Path("/var/lib/slipway/enrollment.json")
 _SEED: Final = Path("/etc/slipway/seed.json")
@@ -48,7 +49,7 @@ def _read(path: Path) -> str:
 
 
 def read_own_memory() -> dict[str, int]:
-    """Give the resident memory of each of our processes in KiB, by command line and process."""
+    """Give the memory of each of our processes in KiB, its part of what it shares with others (PSS)."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -56,7 +57,7 @@ def read_own_memory() -> dict[str, int]:
             rows = (
                 line.split() for line in (folder / "smaps_rollup").read_text(encoding="ascii").splitlines()
             )
-            kib = next((int(row[1]) for row in rows if row[0] == "Rss:"), 0)
+            kib = next((int(row[1]) for row in rows if row[0] == "Pss:"), 0)
         except OSError:
             continue
         if "python3 -m agent" in command or "python3 -m firstboot" in command:
@@ -66,8 +67,12 @@ def read_own_memory() -> dict[str, int]:
 
 def read_exposure() -> dict[str, float]:
     """Give how exposed each of our lasting services is by `systemd-analyze security`, from 0 to 10; below 5 is OK."""
-    rows: Any = {
-        unit: read_json("systemd-analyze", "security", "--json=short", "--no-pager", "--threshold=100", unit)
-        for unit in OWN_UNITS
-    }
-    return {unit: sum(float(row["exposure"] or 0) for row in found) for unit, found in rows.items()}
+    return {unit: _read_exposure(unit) for unit in OWN_UNITS}
+
+
+def _read_exposure(unit: str) -> float:
+    said = read_output("systemd-analyze", "security", "--no-pager", unit)
+    found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
+    if found is None:
+        raise RuntimeError(f"no exposure of {unit} in:\n{said}")
+    return float(found[1])

@@ -22,6 +22,8 @@ _SSH: Final = {
     "UserKnownHostsFile": "/dev/null",
     "BatchMode": "yes",
     "ConnectTimeout": "60",
+    # One a second: a node that has just been switched on cannot be reached at all.
+    "ConnectionAttempts": "180",
     "ServerAliveInterval": "30",
     "LogLevel": "ERROR",
 }
@@ -89,15 +91,15 @@ class Lan:
     keys: KeyPair
     folder: Path
 
-    def spec(self, member: Member, guest: GuestProgram | None = None) -> MachineSpec:
-        """Give the machine of a member; its disk is made when there is none, and goes on from where it was left."""
+    def spec(self, member: Member, guest: GuestProgram | None = None, name: str = "") -> MachineSpec:
+        """Give the machine of a member, its folder called `name`; its disk goes on from where it was left."""
         disk = self.folder / f"{member.name}.qcow2"
         installed = self.shared.installed(self.install)
         if not disk.exists():
             make_overlay(disk, installed.disk)
         return replace(
             node_spec(self.install, installed, disk, guest),
-            name=member.name,
+            name=name or member.name,
             nics=(Nic(mac=member.mac, tap=member.tap),),
             enter=self.network.enter,
             serial=f"SRV{member.number:04}",

@@ -6,15 +6,12 @@ import hashlib
 import ssl
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from tests.vm.lab.answers import FQDN, PASSWORD
-from tests.vm.lab.bench import Lab, Shared
 from tests.vm.lab.browser import Browser
-from tests.vm.lab.installs import node_spec
-from tests.vm.lab.spec import GuestProgram
-from tests.vm.scenarios import BIOS_CD
-from tests.vm.waits import NODE_SECONDS, PAGE_SECONDS
+from tests.vm.lab.machine import Vm
+from tests.vm.waits import PAGE_SECONDS
 
 FRAME: Final = "cockpit1:localhost"
 """Cockpit puts each page into an iframe of this name and the page's path."""
@@ -35,17 +32,16 @@ CALM_SECONDS: Final = 5.0
 OFFERED: Final = "[...document.querySelectorAll('#host-apps a')].map(link => link.getAttribute('href'))"
 
 
-def test_web_console(lab: Lab, shared: Shared) -> None:
-    installed, overlay = shared.overlay(BIOS_CD, lab.folder / "node.qcow2")
-    with lab.vm(node_spec(BIOS_CD, installed, overlay, GuestProgram(module="judge_node"))) as vm:
-        node: dict[str, Any] = vm.report.wait("node", NODE_SECONDS)
-        address = ("127.0.0.1", vm.forward(8006))
-        shown = ssl.get_server_certificate(address, timeout=PAGE_SECONDS)
-        assert hashlib.sha256(ssl.PEM_cert_to_DER_cert(shown)).hexdigest() == node["web_console"]["sha256"]
-        with Browser(lab.folder, shown) as browser:
-            url = f"https://127.0.0.1:{address[1]}"
-            for name, seconds in look_around(browser, url, lab.folder).items():
-                lab.timings.add(f"web console: {name}", seconds)
+def visit_web_console(vm: Vm, sha256: str, folder: Path) -> dict[str, float]:
+    """Look at the web console of a node that forwards its port; give how long each page took, in seconds.
+
+    `sha256` is what the certificate must have as its fingerprint: the browser trusts that one alone.
+    """
+    address = ("127.0.0.1", vm.forward(8006))
+    shown = ssl.get_server_certificate(address, timeout=PAGE_SECONDS)
+    assert hashlib.sha256(ssl.PEM_cert_to_DER_cert(shown)).hexdigest() == sha256
+    with Browser(folder, shown) as browser:
+        return look_around(browser, f"https://127.0.0.1:{address[1]}", folder)
 
 
 def look_around(browser: Browser, url: str, folder: Path) -> dict[str, float]:
