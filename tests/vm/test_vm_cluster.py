@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import ExitStack
 from typing import Any, Final
 
 import pytest
 
 from tests.vm.clusters import make_token, open_lan, read_members, wait_serving, wait_status
+from tests.vm.judgement import OPEN_PORTS
 from tests.vm.lab.bench import KeyPair, Lab, Shared
 from tests.vm.lab.cluster import Lan, Member
 from tests.vm.lab.namespace import missing
@@ -20,6 +22,8 @@ pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "a network 
 OFFLINE_SECONDS: Final = 60.0
 """Within which a node that was switched off is shown as offline."""
 BACK_SECONDS: Final = 300.0
+CLOSED_PORT: Final = 8008
+USABLE_SECONDS: Final = 60.0
 
 
 def test_three_nodes_become_one_cluster(lab: Lab, shared: Shared, keys: KeyPair) -> None:
@@ -46,6 +50,7 @@ def test_three_nodes_become_one_cluster(lab: Lab, shared: Shared, keys: KeyPair)
             lab.timings.add(f"container on {name}", containers[name].pop("seconds"))
         assert containers == {name: {**wanted, "location": name} for name in names}
 
+        _check_doors(lan, first)
         joining[1].kill()
         seconds = wait_status(lan, first, names[2], "OFFLINE", OFFLINE_SECONDS)
         lab.timings.add("power cut to shown as offline", seconds)
@@ -58,6 +63,21 @@ def test_three_nodes_become_one_cluster(lab: Lab, shared: Shared, keys: KeyPair)
             assert names[2] not in read_members(lan, first)
             back.report.wait("event", EVENT_SECONDS, event="enrollment", state="removed")
     assert {node["state"] for node in nodes["nodes"]} == {"serving"}
+
+
+def _check_doors(lan: Lan, member: Member) -> None:
+    """Only the node's own ports are open, and its service stays usable under many requests."""
+    lan.run(member, "systemd-run", "--unit=lab-door", "python3", "-m", "http.server", str(CLOSED_PORT))
+    assert [port for port in (*OPEN_PORTS, CLOSED_PORT) if not lan.reaches(member, port)] == [CLOSED_PORT]
+    flood = lan.flood(member, seconds=10, rate=1000)
+    answers = sum(count for status, count in flood.items() if status.isdigit())
+    # Its limits are 10 requests and 20 connections a second for one address, and 60 and 100 at once.
+    assert flood.get("400", 0) <= 60 + 10 * flood["milliseconds"] / 1000
+    assert answers <= 100 + 20 * flood["milliseconds"] / 1000
+    assert answers + flood["cut"] == flood["begun"]
+    started = time.monotonic()
+    assert json.loads(lan.run(member, "slipway", "status", "--json"))["health"]["state"] == "ok"
+    assert time.monotonic() - started < USABLE_SECONDS
 
 
 def _read_host_key(lan: Lan, member: Member) -> str:

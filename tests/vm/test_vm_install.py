@@ -37,7 +37,7 @@ def _name(install: Install) -> str:
 
 @pytest.mark.parametrize(
     "install",
-    [BIOS_CD, SECURE_USB, *(pytest.param(install, marks=pytest.mark.matrix) for install in MORE)],
+    [BIOS_CD, *(pytest.param(install, marks=pytest.mark.matrix) for install in (SECURE_USB, *MORE))],
     ids=_name,
 )
 def test_install(install: Install, lab: Lab, shared: Shared, keys: KeyPair) -> None:

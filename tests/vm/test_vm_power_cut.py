@@ -51,14 +51,8 @@ def _cut_then_install(lab: Lab, keys: KeyPair, phases: tuple[str, ...]) -> None:
     assert (node["state"], node["failed_units"], node["firstboot_done"]) == ("running", [], True)
 
 
-@pytest.mark.parametrize(
-    "tasks_a_boot",
-    [
-        # After every second task here: ten boots more take a quarter of an hour.
-        2,
-        pytest.param(1, marks=pytest.mark.matrix),
-    ],
-)
+@pytest.mark.matrix
+@pytest.mark.parametrize("tasks_a_boot", [1, 2])
 def test_power_cuts_during_first_boot(lab: Lab, shared: Shared, tasks_a_boot: int) -> None:
     """The power fails after a task or two, so many tasks further in each boot, until a boot finishes them all."""
     installed, overlay = shared.overlay(BIOS_CD, lab.folder / "node.qcow2")

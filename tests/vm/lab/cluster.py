@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from hostlib.ports import ENROLLMENT
 from tests.vm.lab.bench import KeyPair, Shared
+from tests.vm.lab.errors import LabError
 from tests.vm.lab.guest import build_archive
 from tests.vm.lab.installs import Install, node_spec
 from tests.vm.lab.media import make_overlay
@@ -16,6 +20,7 @@ from tests.vm.lab.namespace import ADDRESS, Namespace
 from tests.vm.lab.programs import run_program
 from tests.vm.lab.spec import GuestProgram, MachineSpec, Nic
 
+FLOOD: Final = Path(__file__).with_name("flood.py")
 _ARCHIVE: Final = "/run/slipway-lab.pyz"
 _SSH: Final = {
     "StrictHostKeyChecking": "no",
@@ -111,6 +116,28 @@ class Lan:
         """Run a guest program on a node that is up; it reports through the machine's ports. Raises LabError."""
         line = f"cat > {_ARCHIVE} && python3 {_ARCHIVE} judge"
         self._ssh(member, line, stdin=build_archive(program), timeout_seconds=900)
+
+    def flood(self, member: Member, seconds: float, rate: float) -> dict[str, int]:
+        """Send so many requests a second to a node's enrolment service, all from one address; give what became of them.
+
+        Raises:
+            LabError: the program failed.
+        """
+        arguments = [member.address, str(ENROLLMENT), str(seconds), str(rate)]
+        said = run_program(
+            [*self.network.enter, sys.executable, "-I", FLOOD, *arguments], timeout_seconds=300
+        )
+        counts: dict[str, int] = json.loads(said)
+        return counts
+
+    def reaches(self, member: Member, port: int) -> bool:
+        """Tell whether a node takes a connection to this port from its network."""
+        connect = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)"
+        try:
+            run_program([*self.network.enter, sys.executable, "-I", "-c", connect, member.address, str(port)])
+        except LabError:
+            return False
+        return True
 
     def run(self, member: Member, *command: str, timeout_seconds: float = 300) -> str:
         """Run a command on a node over ssh and give its standard output. Raises LabError."""
