@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -38,18 +38,29 @@ def read_members(lan: Lan, member: Member) -> dict[str, str]:
 
 
 def wait_status(lan: Lan, asked: Member, name: str, status: str, limit_seconds: float) -> float:
-    """Ask a member until it shows another in this status; give the seconds that it took."""
+    """Ask a member until it shows another in this status; give the seconds that it took. Raises LabTimeout."""
+
+    def shown() -> bool:
+        try:
+            return read_members(lan, asked).get(name) == status
+        except LabError:
+            # Incus may be choosing another leader of its database.
+            return False
+
+    return wait_until(f"{name} is shown as {status}", shown, limit_seconds)
+
+
+def wait_until(what: str, found: Callable[[], bool], limit_seconds: float) -> float:
+    """Ask again and again until it is so; give the seconds that it took. Raises LabTimeout."""
     started = time.monotonic()
     while True:
-        try:
-            found = read_members(lan, asked).get(name, "")
-        except LabError as error:
-            found = str(error)
+        so = found()
         seconds = time.monotonic() - started
-        if found == status:
-            return seconds
+        # An answer that comes late counts as late.
         if seconds > limit_seconds:
-            raise LabTimeout(f"{name} is shown as {found!r}, not {status!r}, after {seconds:.0f} s")
+            raise LabTimeout(f"{what}: not within {limit_seconds:.0f} s")
+        if so:
+            return seconds
         time.sleep(POLL_SECONDS)
 
 

@@ -9,7 +9,15 @@ from typing import Any, Final
 
 import pytest
 
-from tests.vm.clusters import make_token, open_lan, read_members, wait_serving, wait_status
+from hostlib.ports import SSH
+from tests.vm.clusters import (
+    make_token,
+    open_lan,
+    read_members,
+    wait_serving,
+    wait_status,
+    wait_until,
+)
 from tests.vm.judgement import OPEN_PORTS
 from tests.vm.lab.bench import KeyPair, Lab, Shared
 from tests.vm.lab.cluster import Lan, Member
@@ -23,6 +31,11 @@ OFFLINE_SECONDS: Final = 60.0
 """Within which a node that was switched off is shown as offline."""
 BACK_SECONDS: Final = 300.0
 CLOSED_PORT: Final = 8008
+NODE_CERTIFICATE: Final = "/var/lib/slipway/node.crt"
+INTERFACES: Final = "/etc/network/interfaces"
+RENEWAL_SECONDS: Final = 180.0
+TRIAL_SECONDS: Final = 120.0
+LATELY_SECONDS: Final = 60
 USABLE_SECONDS: Final = 60.0
 
 
@@ -61,6 +74,9 @@ def test_three_nodes_become_one_cluster(lab: Lab, shared: Shared, keys: KeyPair)
             nodes = json.loads(lan.run(first, "slipway", "node", "list", "--json"))
             lan.run(first, "slipway", "node", "remove", names[2])
             assert names[2] not in read_members(lan, first)
+            lab.timings.add("new CA to another member's new certificate", _rotate(lan, first, others[0]))
+            _try_network(lan, others[0])
+            _become_administrator(lan, first, others[0])
             back.report.wait("event", EVENT_SECONDS, event="enrollment", state="removed")
     assert {node["state"] for node in nodes["nodes"]} == {"serving"}
 
@@ -78,6 +94,44 @@ def _check_doors(lan: Lan, member: Member) -> None:
     started = time.monotonic()
     assert json.loads(lan.run(member, "slipway", "status", "--json"))["health"]["state"] == "ok"
     assert time.monotonic() - started < USABLE_SECONDS
+
+
+def _rotate(lan: Lan, member: Member, other: Member) -> float:
+    """A new CA: the other member has a certificate of it soon, and both trust each other all the while."""
+    before = lan.run(other, "cat", NODE_CERTIFICATE)
+    lan.run(member, "slipway", "ca", "rotate")
+    renewed = "a certificate of the new CA"
+    seconds = wait_until(renewed, lambda: lan.run(other, "cat", NODE_CERTIFICATE) != before, RENEWAL_SECONDS)
+    shown = json.loads(lan.run(other, "slipway", "ca", "show", "--json"))
+    assert len(shown["authorities"]) == 2
+    wait_until("heartbeats of both", lambda: _seen_lately(lan, member) == 2, RENEWAL_SECONDS)
+    return seconds
+
+
+def _seen_lately(lan: Lan, member: Member) -> int:
+    nodes = json.loads(lan.run(member, "slipway", "node", "list", "--json"))["nodes"]
+    now = int(lan.run(member, "date", "+%s"))
+    return sum(
+        1 for node in nodes if node["state"] == "serving" and now - (node["seen"] or 0) < LATELY_SECONDS
+    )
+
+
+def _try_network(lan: Lan, member: Member) -> None:
+    """A configuration that cuts off the administrator goes away by itself."""
+    before = lan.run(member, "cat", INTERFACES)
+    lan.run(member, "sed", "--in-place", "s/192[.]0[.]2[.]12/192.0.2.99/", INTERFACES)
+    apply = ("slipway", "network", "apply", "--confirm-within", "20")
+    lan.run(member, "systemd-run", "--unit=lab-apply", *apply)
+    wait_until("the node cannot be reached", lambda: not lan.reaches(member, SSH), TRIAL_SECONDS)
+    wait_until("the node can be reached again", lambda: lan.reaches(member, SSH), TRIAL_SECONDS)
+    assert lan.run(member, "cat", INTERFACES) == before
+
+
+def _become_administrator(lan: Lan, member: Member, other: Member) -> None:
+    """The token makes a client of Incus, here on the other node, one that may do everything."""
+    token = lan.run(member, "slipway", "admin", "add", "lab").strip()
+    lan.run(other, "incus", "remote", "add", "lab", token)
+    assert json.loads(lan.run(other, "incus", "query", "lab:/1.0"))["auth"] == "trusted"
 
 
 def _read_host_key(lan: Lan, member: Member) -> str:
