@@ -54,11 +54,10 @@ def wait_status(lan: Lan, asked: Member, name: str, status: str, limit_seconds: 
         except LabError as error:
             found = str(error)
         seconds = time.monotonic() - started
-        # First: a question may take longer than the limit, and then its answer comes too late.
-        if seconds > limit_seconds:
-            raise LabTimeout(f"{name} is shown as {found!r}, not {status!r} in time, after {seconds:.0f} s")
         if found == status:
             return seconds
+        if seconds > limit_seconds:
+            raise LabTimeout(f"{name} is shown as {found!r}, not {status!r}, after {seconds:.0f} s")
         time.sleep(POLL_SECONDS)
 
 

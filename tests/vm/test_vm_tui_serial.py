@@ -233,8 +233,9 @@ def _judge(lab: Lab, installed: Installed, fingerprint: str) -> None:
     early: Path = make_overlay(lab.folder / "early.qcow2", installed.disk)
     with lab.vm(replace(node_spec(GOOD, installed, early, files), name="node-early")) as vm:
         # Before the node is in its cluster, whose CA gives it another one.
-        pem = vm.report.wait("files", NODE_SECONDS)["files"][CERTIFICATE]
-        assert sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest() == fingerprint
+        report: Any = vm.report.wait("files", NODE_SECONDS)
+        der = ssl.PEM_cert_to_DER_cert(report["files"][CERTIFICATE])
+        assert sha256(der).hexdigest() == fingerprint
     with lab.vm(node_spec(GOOD, installed, overlay, GuestProgram(module="judge_node"))) as vm:
         node: dict[str, Any] = vm.report.wait("node", NODE_SECONDS)
         problems = node_problems(node, GOOD, installed)
