@@ -12,6 +12,7 @@ an unknown first word of a section; `ifquery --check` exits with 1 when somethin
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -155,6 +156,11 @@ def run_network_apply(network: Network, seconds: int) -> ExitStatus:
         run_network_return(network)
         what = f"it could not be applied; the configuration before is back, yours is {RETURNED}"
         raise StepError(str(Problem(str(INTERFACES), what, f"look: journalctl -u {APPLY_UNIT}"))) from error
+    if network.read(TRIAL) is None:
+        # Confirmed or taken back from another session; that one may have written the file before this one did.
+        network.write(INTERFACES, network.read(GOOD) or good)
+        sys.stdout.write("The trial is over already; what is in effect: slipway network show\n")
+        return ExitStatus.DONE
     sys.stdout.write(f"Until then {INTERFACES} is the one before; yours is {TRIAL}.\n")
     return ExitStatus.DONE
 
@@ -164,7 +170,7 @@ def _warn_of_address(network: Network, wanted: str) -> None:
         address = str(ip_interface(read_seed(network.root).address).ip)
     except (OSError, ValueError):
         return
-    if address not in wanted:
+    if not re.search(rf"(?<![\w.:]){re.escape(address)}(?![\w.:])", wanted):
         what = f"this node's address {address} is not in it"
         todo = "a cluster knows the node by it: keep it, or remove the node and install it again"
         sys.stderr.write(f"warning: {Problem(str(INTERFACES), what, todo)}\n")
@@ -241,6 +247,8 @@ def run_network_return(network: Network) -> ExitStatus:
     good = network.read(GOOD)
     if good is not None:
         network.write(INTERFACES, good)
+    # Where that hangs it would hold the lock that the way back needs.
+    network.runner.run(["systemctl", "stop", f"{APPLY_UNIT}.service"], ok=range(256), timeout_seconds=120)
     _reload(network)
     network.runner.run(["systemctl", "stop", f"{UNIT}.timer"], ok=range(256), timeout_seconds=30)
     sys.stdout.write(f"network: the configuration before is back in effect; the other one is {RETURNED}\n")

@@ -17,6 +17,8 @@ STATES: Final = {"serving": "good", "rejected": "critical", "removed": "critical
 MORE: Final = "slipway status --json"
 MEMBERS: Final = 3
 """Lines that the members of a cluster have in any case, of those that there are."""
+REASON: Final = 5
+"""Lines that the reason has, in which a node comes no further."""
 
 
 class Line(NamedTuple):
@@ -101,7 +103,11 @@ def _render_enrollment(status: Status, columns: int) -> list[Line]:
     lines = _labelled("Enrolment", head, style, columns, 1)
     if enrollment.state not in {"serving", NOT_ENROLLED} and enrollment.urls:
         lines += _labelled("", f"asks {', '.join(enrollment.urls)}", "", columns, 1)
-    return lines + (_labelled("", enrollment.reason, style, columns) if enrollment.reason else [])
+    if not enrollment.reason:
+        return lines
+    # What to do stands at its end; a node without members has room for all of it.
+    most = 2 if status.members else REASON
+    return lines + _labelled("", enrollment.reason, "warning" if style == "good" else style, columns, most)
 
 
 def _render_cluster(status: Status, columns: int) -> Line:

@@ -61,7 +61,7 @@ class Machine(FakeRunner):
             return Completed(0 if self.timer else 3, "", "")
         if "--on-active" in line:
             self.timer = True
-        if line.startswith("systemctl stop"):
+        if line.startswith("systemctl stop") and "timer" in line:
             self.timer = False
         if line.endswith("ifreload --all"):
             self.effect = self.get(INTERFACES) or ""
@@ -196,6 +196,33 @@ def test_a_node_that_loses_its_address_is_told(machine: Machine, capsys: pytest.
     machine.put(INTERFACES, NEW.replace("192.0.2.12", "192.0.2.99"))
     run_network_apply(machine.network, 60)
     assert "this node's address 192.0.2.12 is not in it" in capsys.readouterr().err
+
+
+def test_an_address_that_only_begins_alike_is_another_one(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.put(INTERFACES, NEW.replace("192.0.2.12", "192.0.2.120"))
+    run_network_apply(machine.network, 60)
+    assert "this node's address 192.0.2.12 is not in it" in capsys.readouterr().err
+
+
+def test_confirmed_while_it_is_still_being_applied(machine: Machine) -> None:
+    def confirm(line: str) -> None:
+        if "--wait" in line:
+            machine.before = lambda _: None
+            run_network_confirm(machine.network)
+
+    machine.before = confirm
+    run_network_apply(machine.network, 60)
+    assert (machine.get(INTERFACES), machine.get(GOOD), machine.timer) == (NEW, NEW, False)
+
+
+def test_the_return_ends_what_is_still_being_applied(machine: Machine) -> None:
+    run_network_apply(machine.network, 60)
+    machine.lines.clear()
+    run_network_return(machine.network)
+    stop = machine.lines.index("systemctl stop slipway-network-apply.service")
+    assert stop < machine.lines.index("ifreload --all")
 
 
 def test_the_return_waits_for_another_ifreload(machine: Machine) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from agent import status as module
+from agent.csr import check_unique
 from agent.health import Health, Trouble
+from agent.protocol import Facts
 from agent.status import (
     SERVICES,
     Address,
@@ -191,6 +193,22 @@ def test_what_is_cut_is_counted() -> None:
     few = dataclasses.replace(STATUS, health=Health(1, TROUBLES))
     assert "more: " not in text(few)
     assert text(few).count("Online") == 3
+
+
+def test_a_node_that_waits_says_what_to_do() -> None:
+    facts = Facts(fqdn="node2.example.com", address="192.0.2.12")
+    refusal = check_unique("0" * 32, facts, {"f" * 32: facts})
+    assert refusal is not None
+    reason = f"https://192.0.2.11:8007: {refusal.reason}; {refusal.todo}"
+    waiting = Enrollment("new", reason, "0" * 32, tuple(f"https://192.0.2.{n}:8007" for n in range(1, 9)))
+    shown = " ".join(text(dataclasses.replace(STATUS, members=(), enrollment=waiting), 78, 23).split())
+    assert reason in shown
+
+
+def test_a_member_that_is_not_heard_is_not_well() -> None:
+    odd = dataclasses.replace(STATUS, enrollment=Enrollment("serving", "clock: it is wrong", "0" * 32))
+    styles = {line.text.strip(): line.style for line in render_status(odd)}
+    assert styles["clock: it is wrong"] == "warning"
 
 
 def test_nothing_steers_the_terminal() -> None:

@@ -45,7 +45,11 @@ def read_enrollment() -> dict[str, Any]:
 
 
 def _read(path: Path) -> str:
-    return path.read_text(encoding="ascii") if path.exists() else ""
+    try:
+        return path.read_text(encoding="ascii")
+    except FileNotFoundError:
+        # Also while a pair of key and certificate is being replaced.
+        return ""
 
 
 def read_own_memory() -> dict[str, int]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from tests.vm.guest.commands import collect, read_json, read_output, run
 from tests.vm.guest.container import POOL, write_image
+from tests.vm.guest.enrolled import wait_settled
 from tests.vm.guest.port import send
 
 MACHINE: Final = "lab-machine"
@@ -38,6 +39,8 @@ echo "{SAYS}"
 
 def main(_parameters: Mapping[str, Any]) -> None:
     """Report everything as one message of kind `guests`: what each of the functions below gives."""
+    # While the node makes its cluster, Incus takes no orders.
+    wait_settled()
     facts = collect({"backup": try_backup, "iso": try_iso, "machine": try_virtual_machine})
     send("report", {"kind": "guests", "kvm": Path("/dev/kvm").exists(), **facts})
 
@@ -146,7 +149,6 @@ def try_backup() -> dict[str, object]:
     Raises:
         RuntimeError: a program failed; the text holds its stderr.
     """
-    BACKUPS.mkdir(exist_ok=True)
     archive = BACKUPS / f"{SAVED}.tar.gz"
     with _container_image():
         try:
