@@ -257,6 +257,8 @@ class FakeMember(FakeRunner):
     guests: dict[str, str] = field(default_factory=dict)
     """Guest -> member."""
     token: str = "eyJzZXJ2ZXJfbmFtZSI6Im5vZGUyIn0="
+    tokens: set[str] = field(default_factory=set)
+    """Names of servers that could join."""
     commands: list[str] = field(default_factory=list)
 
     @property
@@ -267,6 +269,11 @@ class FakeMember(FakeRunner):
         match argv:
             case ["--quiet", "cluster", "add", _]:
                 return 0, f"{self.token}\n"
+            case ["--quiet", "cluster", "revoke-token", name]:
+                if name not in self.tokens:
+                    return 1, f"Error: No cluster join token for member {name} on remote: local"
+                self.tokens.remove(name)
+                return None
             case ["admin", "cluster", "remove-raft-node", "--quiet", address]:
                 self.voters.remove(address)
                 return None
