@@ -264,6 +264,17 @@ async def test_guesses_are_few_and_one_at_a_time(tmp_path: Path, monkeypatch: py
 
 
 @in_loop
+async def test_guesses_that_name_no_token_keep_nobody_out(tmp_path: Path) -> None:
+    member = Member(tmp_path)
+    await member.add_token()
+    stranger = Node().request("x" * 43)
+    for _ in range(service_module.GUESSES_AT_ONCE + 8):
+        with pytest.raises(service_module.RefusedError, match="does not know this token"):
+            await member.service.enroll(stranger)
+    assert (await member.service.enroll(Node().request())).state == "approved"
+
+
+@in_loop
 async def test_a_node_that_lost_its_state_and_has_used_its_token_is_told_where_it_stands(
     tmp_path: Path,
 ) -> None:
