@@ -30,7 +30,7 @@ FORGET_UNFINISHED: Final = READ_UNFINISHED.replace("SELECT name", "DELETE", 1)
 # (github.com/lxc/incus/issues/2063, repaired after 6.0.4).
 READ_JOINING: Final = "SELECT name, address FROM nodes WHERE state = 1"
 FORGET_JOINING: Final = "DELETE FROM nodes WHERE state = 1 AND name = '{}'"
-NO_JOIN_TOKEN: Final = "No cluster join token"
+NOT_INVITED: Final = "No cluster join token"
 READ_VOTERS: Final = "SELECT address FROM raft_nodes"
 
 T = TypeVar("T")
@@ -203,7 +203,7 @@ class Incus:
         try:
             self._runner.run(argv, timeout_seconds=TIMEOUT_SECONDS)
         except CommandError as error:
-            if NO_JOIN_TOKEN not in error.output:
+            if NOT_INVITED not in error.output:
                 raise
 
     def remove_member(self, name: str, *, force: bool) -> None:

@@ -270,10 +270,7 @@ class FakeMember(FakeRunner):
             case ["--quiet", "cluster", "add", _]:
                 return 0, f"{self.token}\n"
             case ["--quiet", "cluster", "revoke-token", name]:
-                if name not in self.tokens:
-                    return 1, f"Error: No cluster join token for member {name} on remote: local"
-                self.tokens.remove(name)
-                return None
+                return self.revoke(name)
             case ["admin", "cluster", "remove-raft-node", "--quiet", address]:
                 self.voters.remove(address)
                 return None
@@ -297,6 +294,12 @@ class FakeMember(FakeRunner):
         assert path == "/1.0"
         config = {"cluster.https_address": "192.0.2.11:8443"}
         return json.dumps({"config": config, "environment": {"certificate": "PEM", "server": "incus"}})
+
+    def revoke(self, name: str) -> tuple[int, str] | None:
+        if name not in self.tokens:
+            return 1, f"Error: No cluster join token for member {name} on remote: local"
+        self.tokens.remove(name)
+        return None
 
     def sql(self, words: list[str]) -> tuple[int, str] | None:
         match words:

@@ -60,9 +60,7 @@ class Site:
         self.write({RECORD: record.model_dump_json()})
         return record
 
-    def add(
-        self, node: Node, state: NodeState = "serving", token: str = "", certificate: str = ""
-    ) -> str:
+    def add(self, node: Node, state: NodeState = "serving", token: str = "", certificate: str = "") -> str:
         record = NodeRecord(
             id=node.id,
             facts=node.facts,
