@@ -14,6 +14,7 @@ from agent.ca import (
     FOLDER,
     NODE_LIFETIME,
     CaRecord,
+    drop_outdated,
     read_ca_key,
     remove_retired_keys,
     rotate_ca,
@@ -30,7 +31,7 @@ SCHEMA: Final = 1
 
 def run_ca_show(member: Member, *, as_json: bool) -> ExitStatus:
     """Print the CAs that nodes trust, and whether this member can sign."""
-    record = parse_ca(member.read())
+    record = drop_outdated(parse_ca(member.read()), member.now())
     try:
         read_ca_key(record, member.path(FOLDER))
         trouble = ""
