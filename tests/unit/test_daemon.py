@@ -163,7 +163,12 @@ async def check_renewal(site: Site, node: Running, record: CaRecord) -> None:
     def is_shown() -> bool:
         # Who knows the new CA alone trusts this.
         shown = node.daemon.member._in_use[0]
-        return shown == node.read(f"{COCKPIT}.cert") == certificate.read_text() and is_by(certificate, record)
+        try:
+            console = node.read(f"{COCKPIT}.cert")
+        except FileNotFoundError:
+            # While its pair is exchanged.
+            return False
+        return shown == console == certificate.read_text() and is_by(certificate, record)
 
     await until(is_shown, lambda: node.hurry("enrolment service", "certificate"))
     assert node.read(f"{STATE}/ca.crt") == "".join(one.certificate for one in record.authorities)
@@ -193,7 +198,9 @@ async def test_a_node_without_a_cluster_keeps_its_health_and_nothing_else(site: 
         await until((node.root / "run/slipway/health.json").exists)
         await until(lambda: all(duty.since is None for duty in node.duties.values()))
     assert not [line for line in node.runner.commands if line.startswith("incus")]
-    assert sorted(path.name for path in node.root.iterdir()) == ["etc", "run"]
+    # And the folder for backups.
+    assert sorted(path.name for path in node.root.iterdir()) == ["etc", "run", "var"]
+    assert [path.name for path in (node.root / "var").rglob("*")] == ["lib", "vz", "backups"]
     assert await site.store.keys() == ()
 
 
