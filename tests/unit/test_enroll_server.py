@@ -68,6 +68,9 @@ async def test_what_a_node_in_the_cluster_gets(tmp_path: Path) -> None:
         digest = hashlib.sha256(member.ca.bundle().encode()).hexdigest()
         beat = (await member.ask("PUT", f"{path}/heartbeat", HEARTBEAT, tls, {CA_HEADER: digest}))[1]
         assert beat["ca"] == ""
+        # No date, and `slipway node show` would end there.
+        odd = json.dumps({**json.loads(HEARTBEAT), "certificate_expires": 10**15})
+        assert (await member.ask("PUT", f"{path}/heartbeat", odd, tls))[1]["code"] == "malformed"
         assert (await member.ask("GET", "/v1/ca/key", tls=tls))[1]["key"] == member.ca.key()
         shown = (await member.ask("GET", "/v1/status", tls=tls))[1]["nodes"]
         assert [(one["id"], one["state"], one["seen"], one["heartbeat"]["state"]) for one in shown] == [
