@@ -221,8 +221,11 @@ def run_node_remove(member: Member, name: str, *, force: bool) -> ExitStatus:
         sys.stdout.write(f"{_named(removed)}: was removed already\n")
         return ExitStatus.DONE
     sys.stdout.write(f"{_named(removed)}: removed; to have the machine back, install it again\n")
-    if node.state not in {"requested", *NAMELESS}:
-        sys.stdout.write("It had the CA's key: if others may get at its disks, run `slipway ca rotate`\n")
+    if node.state in IN_CLUSTER:
+        sys.stdout.write(
+            "It had the CA's key and that of Incus's API. If others may get at its disks: slipway ca rotate, and\n"
+            "incus cluster update-certificate CERTIFICATE KEY\n"
+        )
     return ExitStatus.DONE
 
 

@@ -305,6 +305,7 @@ def test_the_ca_is_rotated(run: Run, site: Site) -> None:
     )
     until = NOW + NODE_LIFETIME + timedelta(days=2)
     assert f"The one before is trusted until {until:%Y-%m-%d %H:%M} UTC" in out
+    assert "certificates by the\nnew CA, by themselves within some minutes" in out
     assert "enrolled anew" not in out
     assert len(list(site.member.path(FOLDER).iterdir())) == 1
     shown = run(["ca", "show"])[1]
