@@ -292,7 +292,11 @@ def _known(values: Values, node_id: str) -> NodeRecord:
     if node is None:
         reason = "this cluster knows no node with this id"
         raise RefusedError(
-            Refusal(code="node-unknown", reason=reason, todo="ask with a token to be enrolled")
+            Refusal(
+                code="node-unknown",
+                reason=reason,
+                todo="if `slipway node list` on a member does not show it, install it again",
+            )
         )
     return node
 
