@@ -291,13 +291,8 @@ def _known(values: Values, node_id: str) -> NodeRecord:
     node = parse_node(values, node_id)
     if node is None:
         reason = "this cluster knows no node with this id"
-        raise RefusedError(
-            Refusal(
-                code="node-unknown",
-                reason=reason,
-                todo="if `slipway node list` on a member does not show it, install it again",
-            )
-        )
+        todo = "if `slipway node list` on a member does not show it, install it again"
+        raise RefusedError(Refusal(code="node-unknown", reason=reason, todo=todo))
     return node
 
 

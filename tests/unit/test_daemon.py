@@ -346,7 +346,7 @@ async def test_a_lost_key_of_the_ca_is_told(site: Site) -> None:
         key.unlink()
         duty = node.duties["enrolment service"]
         await until(lambda: duty.failure, duty.hurry)
-        assert duty.failure.endswith("there is no other member; make a new one: slipway ca rotate")
+        assert duty.failure.endswith("there is no other member; make a new one: slipway ca rotate --key-lost")
         assert node.daemon.member.port
 
 
