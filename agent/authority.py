@@ -69,21 +69,20 @@ class StoreAuthority:
         return self._record
 
     async def refresh(self) -> None:
-        """Read the record; CAs that are out of date are taken out of it, in the store too. Raises StepError, OSError.
+        """Read the record; CAs that are out of date by this clock count for nothing here. Raises StepError, OSError.
 
+        In the store they stay until the next rotation: one member with a wrong clock must not end them for all.
         A member that holds the key of the CA that signs drops those of the ones before.
         """
-        text, etag = await self._store.read(RECORD)
+        text, _ = await self._store.read(RECORD)
         if text is None:
             what = "the cluster's configuration holds none"
             raise StepError(str(Problem("CA", what, "on the node that began the cluster: slipway status")))
         found = parse_record(text)
         current = drop_outdated(found, self._now())
-        if current is not found:
-            await self._store.write(RECORD, current.model_dump_json(), etag)
         changed, self._record = current != self._record, current
         if changed and self.has_key():
-            remove_retired_keys(current, self._folder)
+            remove_retired_keys(found, self._folder)
 
     async def ensure(self, cluster: str) -> None:
         """Make the CA of a new cluster where there is none; may be cut and done again. Raises SlipwayError, OSError."""

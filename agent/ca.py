@@ -203,15 +203,16 @@ def renew_at(pem: str) -> datetime:
 def needs_renewal(pem: str, trusted: str, now: datetime) -> bool:
     """Tell whether a node should ask for its next certificate, also when it has none that can be read.
 
-    `trusted` are the CA certificates that are valid, PEM, the one that signs first. Who has the fingerprint of a new
-    CA alone trusts nothing that the one before has signed, so its certificates are not kept until their time.
+    One that begins later was signed while a clock was ahead, and nobody takes it now. `trusted` are the CA
+    certificates that are valid, PEM, the one that signs first. Who has the fingerprint of a new CA alone trusts
+    nothing that the one before has signed, so its certificates are not kept until their time.
     """
     try:
         certificate, signer = _load(pem), _load(trusted)
         certificate.verify_directly_issued_by(signer)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return True
-    return now >= renew_at(pem)
+    return not certificate.not_valid_before_utc <= now < renew_at(pem)
 
 
 def check_peer(certificate_der: bytes, record: CaRecord, now: datetime) -> str | Refusal:

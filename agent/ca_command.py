@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from agent.authority import RECORD
 from agent.ca import (
     FOLDER,
-    NODE_LIFETIME,
     CaRecord,
+    drop_outdated,
     read_ca_key,
     remove_retired_keys,
     rotate_ca,
@@ -30,7 +30,7 @@ SCHEMA: Final = 1
 
 def run_ca_show(member: Member, *, as_json: bool) -> ExitStatus:
     """Print the CAs that nodes trust, and whether this member can sign."""
-    record = parse_ca(member.read())
+    record = drop_outdated(parse_ca(member.read()), member.now())
     try:
         read_ca_key(record, member.path(FOLDER))
         trouble = ""
@@ -80,9 +80,9 @@ def run_ca_rotate(member: Member, *, key_lost: bool) -> ExitStatus:
     new, *old = record.authorities
     sys.stdout.write(
         f"From now on signs {fingerprint(new.certificate.encode())}\n"
-        f"The one before is trusted until {_day(trusted_until(old[0]))}; tokens that were made with it work until then.\n"
-        "Members fetch the key, and nodes the certificate, by themselves with their next heartbeats. The certificates of\n"
-        f"nodes follow when they are renewed, within {NODE_LIFETIME.days * 2 // 3} days. A browser that trusts the old CA\n"
+        f"The one before is trusted until {_day(trusted_until(old[0]))}; tokens that were made with it work until then,\n"
+        "and whoever has its key can still pass for a member. Members fetch the new key, and nodes get certificates by the\n"
+        "new CA, by themselves within some minutes; one that is off does when it is back. A browser that trusts the old CA\n"
         "needs the new one by then.\n"
     )
     if key_lost:

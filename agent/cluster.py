@@ -244,6 +244,14 @@ def make_join_reply(incus: Incus, name: str, address: str) -> JoinReply:
     )
 
 
+def void_join(incus: Incus, name: str) -> None:
+    """Take from a node what it could still join as `name` with: a token is good for hours. Raises StepError."""
+    if NAME.fullmatch(name):
+        incus.revoke_join_token(name)
+        if name in incus.read_joining():
+            incus.forget_joining(name)
+
+
 def remove_member(
     incus: Incus, name: str, *, offline_only: bool = False, lose_guests: bool = False
 ) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ from typing import Final
 
 from agent.csr import CheckedRequest, check_csr, check_unique
 from agent.protocol import EnrollRequest, Facts, NodeState, Refusal
-from agent.records import NodeRecord
+from agent.records import NodeRecord, node_key, parse_nodes, parse_tokens, token_key
+from agent.store import Values
 from agent.tokens import TokenRecord, take_use
 from hostlib.errors import Problem, UserError
 
@@ -20,6 +21,11 @@ NAMELESS: Final[Collection[NodeState]] = ("rejected", "removed")
 """States in which a node does not hold its name."""
 IN_CLUSTER: Final[Collection[NodeState]] = ("joined", "serving")
 JOIN_RETRY_SECONDS: Final = 10
+DAY: Final = 86400
+TOKEN_KEPT_SECONDS: Final = 30 * DAY
+"""After it has expired."""
+REMOVED_KEPT_SECONDS: Final = 90 * DAY
+"""Its certificate has run out by then (`ca.NODE_LIFETIME`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +143,23 @@ def plan_reject(node: NodeRecord, now: int) -> NodeRecord:
 def plan_remove(node: NodeRecord, now: int) -> NodeRecord:
     """Give the node removed: what it shows or asks is refused from now on, and its name is free."""
     return node if node.state == "removed" else _into(node, "removed", now)
+
+
+def plan_prune(values: Values, now: int) -> dict[str, None]:
+    """Give the keys of what is of no use to anybody any more: every reader of the store reads all of it.
+
+    A removed node stays as long as its token: with that it could come back as a node that nobody knows.
+    """
+    tokens = parse_tokens(values)
+    old = {token.id for token in tokens.values() if now - token.expires > TOKEN_KEPT_SECONDS}
+    gone = [
+        node.id
+        for node in parse_nodes(values).values()
+        if node.state == "removed"
+        and now - node.changed > REMOVED_KEPT_SECONDS
+        and (node.token in old or token_key(node.token) not in values)
+    ]
+    return dict.fromkeys([*map(token_key, sorted(old)), *map(node_key, gone)])
 
 
 def check_join(node: NodeRecord, members: Collection[str]) -> Refusal | None:

@@ -168,9 +168,12 @@ def _refused(now: Enrollment, refusal: Refusal, reason: str) -> Enrollment:
         case "not-approved" | "not-this-node" if now.state in {"approved", "joined"}:
             # The answer to where it stands brings the certificate again.
             return _to(now, "requested", reason)
-        case "not-approved" | "not-this-node" | "token-unknown" if now.state == "requested":
+        case "node-unknown" if now.state == "requested":
             # The cluster has lost the node; a node that is known may ask again at any time.
             return _to(now, "new", reason)
+        case "node-unknown" if now.state in STOPPED:
+            # Its record is dropped after a time; what to do about it is still the same.
+            return now
         case _:
             return _to(now, now.state, reason)
 

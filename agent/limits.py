@@ -12,19 +12,24 @@ from typing import Any, Final
 
 MOST_KEYS: Final = 4096
 SUBNET_BITS: Final = 64
+NETWORK_FACTOR: Final = 3
+"""How much more than one address the whole of an IPv6 network may take."""
 RESET_AT_ONCE: Final = struct.pack("ii", 1, 0)
 """SO_LINGER with no time: the connection leaves nothing behind."""
 
 
-def address_key(host: str) -> str:
-    """Give what stands for the client at `host`: an IPv4 address, or the /64 that one IPv6 network is."""
+def client_keys(host: str) -> tuple[str, str]:
+    """Give what stands for the client at `host`: its address, and for IPv6 its /64, else nothing.
+
+    Who has one address of a /64 may have any number of them. But all nodes of a cluster may be in that network, too.
+    """
     address = ip_address(host.partition("%")[0])
     if isinstance(address, IPv4Address):
-        return str(address)
+        return str(address), ""
     # A socket for both families shows an IPv4 client so.
     if address.ipv4_mapped:
-        return str(address.ipv4_mapped)
-    return str(IPv6Address(int(address) >> SUBNET_BITS << SUBNET_BITS))
+        return str(address.ipv4_mapped), ""
+    return str(address), str(IPv6Address(int(address) >> SUBNET_BITS << SUBNET_BITS))
 
 
 class Limiter:
@@ -56,38 +61,58 @@ class Limiter:
         return wait
 
 
+class ClientLimiter:
+    """A Limiter by address, and one for all that an IPv6 network takes through it."""
+
+    def __init__(self, rate: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """See Limiter."""
+        self._addresses = Limiter(rate, burst, clock)
+        self._networks = Limiter(rate * NETWORK_FACTOR, burst * NETWORK_FACTOR, clock)
+
+    def take(self, host: str) -> float:
+        """Take one for the client at `host`; see Limiter."""
+        address, network = client_keys(host)
+        return self._addresses.take(address) or (self._networks.take(network) if network else 0.0)
+
+
 class LimitedSocket(socket.socket):
     """A listening TCP socket that closes the connections which are too many, before TLS has cost anything.
 
     asyncio calls `accept` of the socket that it is given, and takes ConnectionAbortedError as «no more for now».
     """
 
-    limiter: Limiter
+    limiter: ClientLimiter
     most_open: int
     most_open_of_one: int
 
-    def limit(self, limiter: Limiter, most_open: int, most_open_of_one: int) -> None:
+    def limit(self, limiter: ClientLimiter, most_open: int, most_open_of_one: int) -> None:
         """Set how many connections are taken: by time, at once, and at once from one address."""
         self.limiter, self.most_open, self.most_open_of_one = limiter, most_open, most_open_of_one
-        self._open: list[tuple[str, socket.socket]] = []
+        self._open: list[tuple[tuple[str, str], socket.socket]] = []
 
     def accept(self) -> tuple[socket.socket, Any]:
         """Give the next connection. Raises ConnectionAbortedError for one that was closed."""
         connection, address = super().accept()
-        key = address_key(address[0])
+        keys = client_keys(address[0])
         # What the server has closed has no descriptor any more.
         self._open = [entry for entry in self._open if entry[1].fileno() != -1]
-        of_one = sum(1 for other, _ in self._open if other == key)
-        if self.limiter.take(key) or of_one >= self.most_open_of_one or len(self._open) >= self.most_open:
+        of_one = sum(1 for other, _ in self._open if other == keys)
+        of_network = sum(1 for other, _ in self._open if keys[1] and other[1] == keys[1])
+        if (
+            self.limiter.take(address[0])
+            or of_one >= self.most_open_of_one
+            or of_network >= self.most_open_of_one * NETWORK_FACTOR
+            or len(self._open) >= self.most_open
+        ):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_ONCE)
             connection.close()
             raise ConnectionAbortedError
-        self._open.append((key, connection))
+        self._open.append((keys, connection))
         return connection, address
 
 
 def open_socket(
-    host: str, port: int, limiter: Limiter, *, most_open: int, most_open_of_one: int
+    host: str, port: int, limiter: ClientLimiter, *, most_open: int, most_open_of_one: int
 ) -> LimitedSocket:
     """Open a socket that is ready to listen at an address; `::` stands for every address of both families.
 

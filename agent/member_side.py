@@ -60,7 +60,7 @@ class MemberSide:
     async def _fetch_key(self, others: ApiClient) -> None:
         if not others.urls:
             what = "this member has lost its key, and there is no other member"
-            raise StepError(str(Problem("CA", what, "make a new one: slipway ca rotate")))
+            raise StepError(str(Problem("CA", what, "make a new one: slipway ca rotate --key-lost")))
         self.authority.take_key((await others.read_ca_key()).key)
 
     async def _serve(self) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from agent.ca import FOLDER, read_ca_key, sign_request
-from agent.cluster import remove_member
+from agent.cluster import remove_member, void_join
 from agent.csr import CheckedRequest
 from agent.enroll_policy import (
     IN_CLUSTER,
@@ -188,6 +188,8 @@ def run_node_reject(member: Member, name: str) -> ExitStatus:
         return new, {} if new == old else render_record(new)
 
     node, written = member.change(plan)
+    if _was_let_in(node, member.read()):
+        void_join(member.incus, node.hostname)
     sys.stdout.write(
         f"{_named(node)}: {'' if written else 'was '}{node.state}{'' if written else ' already'}\n"
     )
@@ -202,7 +204,7 @@ def run_node_remove(member: Member, name: str, *, force: bool) -> ExitStatus:
     values = member.read()
     node = find_node(parse_nodes(values), name)
     lost: tuple[str, ...] = ()
-    if node.state in {"approved", *IN_CLUSTER}:
+    if node.state in {"approved", *IN_CLUSTER} or _was_let_in(node, values):
         lost = _leave_incus(member, node, force=force)
 
     def plan(values: Values) -> tuple[NodeRecord, Changes]:
@@ -211,15 +213,26 @@ def run_node_remove(member: Member, name: str, *, force: bool) -> ExitStatus:
         return new, {} if new == old else render_record(new)
 
     removed, written = member.change(plan)
+    if _was_let_in(removed, member.read()):
+        void_join(member.incus, removed.hostname)
+    if lost:
+        sys.stdout.write(f"{_named(removed)}: these guests are lost with it: {', '.join(lost)}\n")
     if not written:
         sys.stdout.write(f"{_named(removed)}: was removed already\n")
         return ExitStatus.DONE
-    if lost:
-        sys.stdout.write(f"{_named(removed)}: these guests are lost with it: {', '.join(lost)}\n")
     sys.stdout.write(f"{_named(removed)}: removed; to have the machine back, install it again\n")
-    if node.state not in {"requested", *NAMELESS}:
-        sys.stdout.write("It had the CA's key: if others may get at its disks, run `slipway ca rotate`\n")
+    if node.state in IN_CLUSTER:
+        sys.stdout.write(
+            "It had the CA's key and that of Incus's API. If others may get at its disks: slipway ca rotate, and\n"
+            "incus cluster update-certificate CERTIFICATE KEY\n"
+        )
     return ExitStatus.DONE
+
+
+def _was_let_in(node: NodeRecord, values: Values) -> bool:
+    """Tell whether Incus may know a node that was turned away, by a name that no other has now."""
+    names = {other.hostname for other in parse_nodes(values).values() if other.state not in NAMELESS}
+    return bool(node.certificate) and node.hostname not in names
 
 
 def _leave_incus(member: Member, node: NodeRecord, *, force: bool) -> tuple[str, ...]:

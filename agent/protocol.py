@@ -116,8 +116,8 @@ class Heartbeat(Record):
     findings: tuple[str, ...] = Field(default=(), max_length=64)
     """A line each, the worst first."""
     thin_pool_percent: float | None = None
-    certificate_expires: int | None = None
-    """Seconds since 1970."""
+    certificate_expires: int | None = Field(default=None, ge=0, lt=2**37)
+    """Seconds since 1970, before the year 6000: no calendar goes on for ever."""
 
 
 class HeartbeatReply(Record):

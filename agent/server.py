@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 from aiohttp import web
 from pydantic import ValidationError
 
-from agent.limits import Limiter, address_key, open_socket
+from agent.limits import ClientLimiter, open_socket
 from agent.protocol import (
     CA_HEADER,
     ID_PATTERN,
@@ -174,14 +174,14 @@ class Server:
         self._tls = tls
         self._limits = limits or Limits()
         self._clock = clock
-        self._requests = Limiter(self._limits.requests_per_second, self._limits.requests_at_once, clock)
+        self._requests = ClientLimiter(self._limits.requests_per_second, self._limits.requests_at_once, clock)
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str = "::", port: int = ENROLLMENT) -> int:
         """Listen at an address (`::`: at all of them); give the port. Raises OSError."""
         limits = self._limits
-        connections = Limiter(limits.connections_per_second, limits.connections_at_once, self._clock)
+        connections = ClientLimiter(limits.connections_per_second, limits.connections_at_once, self._clock)
         self._runner = web.AppRunner(self._application(), shutdown_timeout=1.0)
         await self._runner.setup()
         base = self._runner.server
@@ -281,7 +281,7 @@ class Server:
             raise RefusedError(Refusal(code="malformed", reason=what)) from None
 
     def _limit(self, request: web.Request) -> None:
-        if wait := self._requests.take(address_key(request.remote or "::")):
+        if wait := self._requests.take(request.remote or "::"):
             reason, retry = "too many requests from this address", int(wait) + 1
             raise RefusedError(Refusal(code="rate-limited", reason=reason, todo="wait", retry_seconds=retry))
 

@@ -235,14 +235,21 @@ class Service:
         return list(parse_nodes(values).values()), tuple(members.values())
 
     async def _proven(self, secret: str, values: Values) -> str:
-        """Give the id of the token whose secret this is; one guess at a time, and few in a second."""
+        """Give the id of the token whose secret this is; one guess at a time, and few in a second.
+
+        What names no token is none: it costs nothing and takes no guess from those that have one. An id tells
+        nobody anything who does not have its token.
+        """
+        named = token_id(secret)
+        record = parse_token(values, named)
+        if record is None:
+            raise RefusedError(unknown_token())
         if wait := self._guesses.take(""):
             reason = "too many nodes enrol at this moment"
             retry = int(wait) + 1
             raise RefusedError(Refusal(code="rate-limited", reason=reason, todo="wait", retry_seconds=retry))
-        named = token_id(secret)
         async with self._one_guess:
-            right = await asyncio.to_thread(is_secret_of, secret, parse_token(values, named))
+            right = await asyncio.to_thread(is_secret_of, secret, record)
         if not right:
             raise RefusedError(unknown_token())
         return named
@@ -284,9 +291,8 @@ def _known(values: Values, node_id: str) -> NodeRecord:
     node = parse_node(values, node_id)
     if node is None:
         reason = "this cluster knows no node with this id"
-        raise RefusedError(
-            Refusal(code="node-unknown", reason=reason, todo="ask with a token to be enrolled")
-        )
+        todo = "if `slipway node list` on a member does not show it, install it again"
+        raise RefusedError(Refusal(code="node-unknown", reason=reason, todo=todo))
     return node
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
+import os
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -154,7 +155,8 @@ class IncusStore(Store):
         # Not waited for within flock(): that would hold up the loop, or a thread for each of many writers.
         try:
             self._lock.parent.mkdir(parents=True, exist_ok=True)
-            stream = self._lock.open("a")
+            # Whoever can read it can hold it, so that is root alone.
+            stream = os.fdopen(os.open(self._lock, os.O_WRONLY | os.O_CREAT, 0o600), "wb")
         except OSError as error:
             raise StoreError(f"{self._lock}: cannot be locked ({error.strerror})") from error
         with stream:

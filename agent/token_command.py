@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from agent.ca import ca_fingerprint
+from agent.enroll_policy import plan_prune
 from agent.member import Member, parse_ca
 from agent.records import parse_nodes, parse_token, parse_tokens, render_record, token_key
 from agent.store import Changes, Values
@@ -49,7 +50,8 @@ def run_token_create(
                 random, member.seconds, uses=uses, lifetime=lifetime, match=rules, approval=approval
             )
             if token_key(record.id) not in values:
-                return (JoinString(urls, fingerprint, secret), record), render_record(record)
+                changes = {**plan_prune(values, member.seconds), **render_record(record)}
+                return (JoinString(urls, fingerprint, secret), record), changes
 
     urls = member.urls()[:MOST_URLS]
     (join, record), _ = member.change(make)

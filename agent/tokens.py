@@ -128,17 +128,13 @@ def token_id(secret: str) -> str:
     return hashlib.sha256(_bytes(secret)).hexdigest()[:8]
 
 
-def is_secret_of(secret: str, record: TokenRecord | None) -> bool:
-    """Tell whether `secret` is the token of `record`; None where the store holds none of its id.
-
-    Takes the same time whether there is a record or not (see SCRYPT_N), so have it done beside the event loop.
-    """
-    salt, expected = (record.salt, record.hash) if record else ("00" * SALT_BYTES, "00" * 32)
-    return hmac.compare_digest(_hash(secret, salt), expected) and record is not None
+def is_secret_of(secret: str, record: TokenRecord) -> bool:
+    """Tell whether `secret` is the token of `record`. Takes time (see SCRYPT_N): have it done beside the event loop."""
+    return hmac.compare_digest(_hash(secret, record.salt), record.hash)
 
 
 def unknown_token() -> Refusal:
-    """Give the answer to a token that is wrong or unknown: one answer, so that none tells which ids there are."""
+    """Give the answer to a token that is wrong or unknown."""
     return Refusal(code="token-unknown", reason="the cluster does not know this token", todo=ANOTHER)
 
 

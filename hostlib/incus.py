@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from hostlib.errors import StepError
+from hostlib.errors import CommandError, StepError
 from hostlib.run import Runner
 
 # A daemon under software emulation, or one that is upgrading its database, needs minutes.
@@ -30,6 +30,7 @@ FORGET_UNFINISHED: Final = READ_UNFINISHED.replace("SELECT name", "DELETE", 1)
 # (github.com/lxc/incus/issues/2063, repaired after 6.0.4).
 READ_JOINING: Final = "SELECT name, address FROM nodes WHERE state = 1"
 FORGET_JOINING: Final = "DELETE FROM nodes WHERE state = 1 AND name = '{}'"
+NOT_INVITED: Final = "No cluster join token"
 READ_VOTERS: Final = "SELECT address FROM raft_nodes"
 
 T = TypeVar("T")
@@ -195,6 +196,15 @@ class Incus:
         if not lines:
             raise StepError(f"{' '.join(argv)}: gave no token")
         return lines[-1]
+
+    def revoke_join_token(self, name: str) -> None:
+        """End the token with which a server could join as `name`; nothing to do when there is none."""
+        argv = ["incus", "--quiet", "cluster", "revoke-token", name]
+        try:
+            self._runner.run(argv, timeout_seconds=TIMEOUT_SECONDS)
+        except CommandError as error:
+            if NOT_INVITED not in error.output:
+                raise
 
     def remove_member(self, name: str, *, force: bool) -> None:
         """Remove a member. With `force` it need not be in reach, and records of its guests go too."""

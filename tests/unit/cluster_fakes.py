@@ -257,6 +257,8 @@ class FakeMember(FakeRunner):
     guests: dict[str, str] = field(default_factory=dict)
     """Guest -> member."""
     token: str = "eyJzZXJ2ZXJfbmFtZSI6Im5vZGUyIn0="
+    tokens: set[str] = field(default_factory=set)
+    """Names of servers that could join."""
     commands: list[str] = field(default_factory=list)
 
     @property
@@ -267,6 +269,8 @@ class FakeMember(FakeRunner):
         match argv:
             case ["--quiet", "cluster", "add", _]:
                 return 0, f"{self.token}\n"
+            case ["--quiet", "cluster", "revoke-token", name]:
+                return self.revoke(name)
             case ["admin", "cluster", "remove-raft-node", "--quiet", address]:
                 self.voters.remove(address)
                 return None
@@ -290,6 +294,12 @@ class FakeMember(FakeRunner):
         assert path == "/1.0"
         config = {"cluster.https_address": "192.0.2.11:8443"}
         return json.dumps({"config": config, "environment": {"certificate": "PEM", "server": "incus"}})
+
+    def revoke(self, name: str) -> tuple[int, str] | None:
+        if name not in self.tokens:
+            return 1, f"Error: No cluster join token for member {name} on remote: local"
+        self.tokens.remove(name)
+        return None
 
     def sql(self, words: list[str]) -> tuple[int, str] | None:
         match words:

@@ -54,7 +54,7 @@ class Cluster:
 
     def read(self, node: str) -> EnrollReply:
         if node not in self.states:
-            raise refused("not-this-node")
+            raise refused("node-unknown")
         state = self.states[node]
         known = state not in {"requested", "rejected", "removed"}
         return EnrollReply(id=node, state=state, certificate="C" * known, ca="A" * known)

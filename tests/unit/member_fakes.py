@@ -60,13 +60,14 @@ class Site:
         self.write({RECORD: record.model_dump_json()})
         return record
 
-    def add(self, node: Node, state: NodeState = "serving", token: str = "") -> str:
+    def add(self, node: Node, state: NodeState = "serving", token: str = "", certificate: str = "") -> str:
         record = NodeRecord(
             id=node.id,
             facts=node.facts,
             state=state,
             token=token,
             csr=node.csr(),
+            certificate=certificate,
             requested=SECONDS - 60,
             changed=SECONDS - 60,
         )

@@ -1,6 +1,6 @@
 import pytest
 
-from agent.limits import Limiter, address_key
+from agent.limits import NETWORK_FACTOR, ClientLimiter, Limiter, client_keys
 
 
 def test_a_bucket_empties_and_fills() -> None:
@@ -27,13 +27,22 @@ def test_memory_is_bounded_and_who_asks_most_stays_limited() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "key"),
+    ("host", "keys"),
     [
-        ("192.0.2.7", "192.0.2.7"),
-        ("::ffff:192.0.2.7", "192.0.2.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
-        ("fe80::1%vmbr0", "fe80::"),
+        ("192.0.2.7", ("192.0.2.7", "")),
+        ("::ffff:192.0.2.7", ("192.0.2.7", "")),
+        ("2001:db8:1:2:3:4:5:6", ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::")),
+        ("fe80::1%vmbr0", ("fe80::1", "fe80::")),
     ],
 )
-def test_one_network_is_one_client(host: str, key: str) -> None:
-    assert address_key(host) == key
+def test_who_a_client_is(host: str, keys: tuple[str, str]) -> None:
+    assert client_keys(host) == keys
+
+
+def test_one_address_does_not_lock_its_network_out_and_a_network_has_a_limit() -> None:
+    limiter = ClientLimiter(1, 4, lambda: 0.0)
+    assert sum(not limiter.take("2001:db8::bad") for _ in range(1000)) == 4
+    assert limiter.take("2001:db8::11") == 0
+    taken = sum(not limiter.take(f"2001:db8::{number:x}") for number in range(0x100, 0x200))
+    assert taken == 4 * NETWORK_FACTOR - 5
+    assert [limiter.take("2001:db8:1::1"), limiter.take("192.0.2.1")] == [0, 0]

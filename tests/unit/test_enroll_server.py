@@ -68,6 +68,9 @@ async def test_what_a_node_in_the_cluster_gets(tmp_path: Path) -> None:
         digest = hashlib.sha256(member.ca.bundle().encode()).hexdigest()
         beat = (await member.ask("PUT", f"{path}/heartbeat", HEARTBEAT, tls, {CA_HEADER: digest}))[1]
         assert beat["ca"] == ""
+        # No date, and `slipway node show` would end there.
+        odd = json.dumps({**json.loads(HEARTBEAT), "certificate_expires": 10**15})
+        assert (await member.ask("PUT", f"{path}/heartbeat", odd, tls))[1]["code"] == "malformed"
         assert (await member.ask("GET", "/v1/ca/key", tls=tls))[1]["key"] == member.ca.key()
         shown = (await member.ask("GET", "/v1/status", tls=tls))[1]["nodes"]
         assert [(one["id"], one["state"], one["seen"], one["heartbeat"]["state"]) for one in shown] == [
@@ -261,6 +264,17 @@ async def test_guesses_are_few_and_one_at_a_time(tmp_path: Path, monkeypatch: py
     assert codes.count("token-unknown") == tried == service_module.GUESSES_AT_ONCE
     assert codes.count("rate-limited") == 8
     assert most == 1
+
+
+@in_loop
+async def test_guesses_that_name_no_token_keep_nobody_out(tmp_path: Path) -> None:
+    member = Member(tmp_path)
+    await member.add_token()
+    stranger = Node().request("x" * 43)
+    for _ in range(service_module.GUESSES_AT_ONCE + 8):
+        with pytest.raises(service_module.RefusedError, match="does not know this token"):
+            await member.service.enroll(stranger)
+    assert (await member.service.enroll(Node().request())).state == "approved"
 
 
 @in_loop

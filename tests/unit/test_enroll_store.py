@@ -139,6 +139,10 @@ async def test_no_daemon_and_a_lock_that_is_kept(tmp_path: Path, monkeypatch: py
     store = IncusStore(tmp_path / "socket", tmp_path / "lock")
     with pytest.raises(StoreError, match=r"Incus: no answer that can be read"):
         await store.read_all()
+    with pytest.raises(StoreError, match=r"Incus: no answer that can be read"):
+        await store.write(A, "1", "e")
+    # A user of the machine who can read it could hold it, and with it the cluster's records.
+    assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o600
     monkeypatch.setattr(store_module, "TIMEOUT_SECONDS", 0.05)
     with (tmp_path / "lock").open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)

@@ -313,6 +313,12 @@ def test_every_transition_gives_a_state_and_a_reason_to_wait(state: State) -> No
         if after.state in {"rejected", "removed"} and state != after.state:
             todo = {"rejected": "slipway node approve", "removed": "install this machine again"}
             assert todo[after.state] in after.reason
+        if (
+            isinstance(event, Refused)
+            and event.refusal.code == "node-unknown"
+            and state in {"rejected", "removed"}
+        ):
+            assert after == now
         if after.state == "serving" and state != "serving":
             assert (state, type(event)) == ("joined", Told)
         if after.state == "joined" and state != "joined":

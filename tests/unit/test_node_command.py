@@ -20,7 +20,7 @@ from agent.member import Member, parse_ca
 from agent.node_command import render_age
 from agent.node_key import CA, CERTIFICATE, KEY
 from agent.protocol import Heartbeat, NodeState
-from agent.records import NodeStatus, StatusReply
+from agent.records import NodeStatus, StatusReply, parse_nodes
 from agent.reports import Sighting, ask_members, merge_replies, read_reports
 from hostlib.files import write_atomic
 from hostlib.tls import fingerprint
@@ -187,6 +187,25 @@ def test_a_record_without_membership_does_not_take_the_namesake_out(
     assert (site.node(node).state, "node2" in site.incus.statuses) == ("removed", True)
 
 
+@pytest.mark.parametrize("verb", ["reject", "remove"])
+def test_who_is_turned_away_cannot_join_with_what_it_was_given(run: Run, site: Site, verb: str) -> None:
+    site.add(Node("node4.example.com"), "approved", certificate="PEM")
+    site.incus.tokens = {"node4", "node5"}
+    site.incus.joining = {"node4": "192.0.2.14:8443"}
+    assert run(["node", verb, "node4"])[0] == 0
+    assert (site.incus.tokens, site.incus.joining) == ({"node5"}, {})
+    # It was just through: the same again takes it out.
+    site.incus.statuses["node4"] = "Online"
+    assert run(["node", "remove", "node4"])[0] == 0
+    assert "node4" not in site.incus.statuses
+    # Another has the name now.
+    site.add(Node("node4.example.com"), "approved", certificate="PEM")
+    site.incus.tokens, site.incus.statuses["node4"] = {"node4"}, "Online"
+    old = next(node for node in parse_nodes(site.member.read()).values() if node.state == "removed")
+    assert run(["node", "remove", old.id])[0] == 0
+    assert (site.incus.tokens, "node4" in site.incus.statuses) == ({"node4"}, True)
+
+
 def test_guests_of_a_node_that_is_gone_are_given_up_by_force_alone(run: Run, site: Site) -> None:
     node = site.add(Node("node3.example.com"))
     site.incus.guests = {"web": "node3", "db": "node1"}
@@ -286,6 +305,7 @@ def test_the_ca_is_rotated(run: Run, site: Site) -> None:
     )
     until = NOW + NODE_LIFETIME + timedelta(days=2)
     assert f"The one before is trusted until {until:%Y-%m-%d %H:%M} UTC" in out
+    assert "certificates by the\nnew CA, by themselves within some minutes" in out
     assert "enrolled anew" not in out
     assert len(list(site.member.path(FOLDER).iterdir())) == 1
     shown = run(["ca", "show"])[1]

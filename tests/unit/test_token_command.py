@@ -15,7 +15,7 @@ from agent import member as member_module
 from agent.ca import ca_fingerprint
 from agent.cli import main
 from agent.member import open_member, plan_urls
-from agent.records import parse_tokens
+from agent.records import parse_nodes, parse_tokens, render_record
 from agent.tokens import is_secret_of
 from hostlib.errors import UserError
 from hostlib.incus import Member as IncusMember
@@ -64,6 +64,23 @@ def test_the_line_to_join_by_stands_alone_on_standard_output(run: Run, site: Sit
         in err
     )
     assert f"slipway token revoke {token.id}" in err
+
+
+def test_what_is_long_over_leaves_with_the_next_token(run: Run, site: Site) -> None:
+    site.add_ca()
+    old, late = 100 * 86400, 29 * 86400
+    site.add_token(new_token(SECONDS - old)[1].model_copy(update={"id": "0" * 8}))
+    site.add_token(new_token(SECONDS - late)[1].model_copy(update={"id": "1" * 8}))
+    gone = [site.add(Node("a.example.com"), "removed", token) for token in ("", "0" * 8, "f" * 8)]
+    kept = [site.add(Node("b.example.com"), "removed", "1" * 8), site.add(Node("c.example.com"))]
+    for node in [*gone, *kept]:
+        site.write(render_record(site.node(node).model_copy(update={"changed": SECONDS - old})))
+    kept.append(site.add(Node("d.example.com"), "removed"))
+    assert run(["token", "create"])[0] == 0
+    values = site.member.read()
+    assert {*parse_nodes(values)} == {*kept}
+    assert len(parse_tokens(values)) == 2
+    assert "1" * 8 in parse_tokens(values)
 
 
 def test_a_token_for_programs(run: Run, site: Site) -> None:
