@@ -29,7 +29,7 @@ from hostlib.errors import ExitStatus, Problem, UserError, printable
 from hostlib.tls import fingerprint
 
 SCHEMA: Final = 1
-LOST_SECONDS: Final = 180
+LOST_SECONDS: Final = 90
 """A heartbeat comes every 30 s."""
 
 

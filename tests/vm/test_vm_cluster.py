@@ -110,10 +110,8 @@ def _rotate(lan: Lan, member: Member, other: Member) -> float:
 
 def _seen_lately(lan: Lan, member: Member) -> int:
     nodes = json.loads(lan.run(member, "slipway", "node", "list", "--json"))["nodes"]
-    now = int(lan.run(member, "date", "+%s"))
-    return sum(
-        1 for node in nodes if node["state"] == "serving" and now - (node["seen"] or 0) < LATELY_SECONDS
-    )
+    ages = [node["seen_seconds_ago"] for node in nodes if node["state"] == "serving"]
+    return sum(1 for age in ages if age is not None and age < LATELY_SECONDS)
 
 
 def _try_network(lan: Lan, member: Member) -> None:

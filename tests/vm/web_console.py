@@ -69,6 +69,8 @@ def look_around(browser: Browser, url: str, folder: Path) -> dict[str, float]:
         seconds[path] = time.monotonic() - started
         if path == TERMINAL:
             _ask_version(browser)
+        # Text is not shown before its font is there.
+        browser.wait_for("document.fonts.status === 'loaded'", PAGE_SECONDS, FRAME + path)
         browser.screenshot(folder / f"console{path.replace('/', '-')}.png")
         browser.wait_for("document.querySelector('#navbar-oops') === null", CALM_SECONDS)
     return seconds
