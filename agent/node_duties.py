@@ -190,6 +190,8 @@ class NodeDuties:
             await self._member.tend(self._others())
         else:
             await self._member.stop()
+            if self._kept.current.state == "removed":
+                self._member.authority.forget_keys()
         return MEMBER_SECONDS
 
     async def heartbeat(self) -> float:

@@ -179,6 +179,8 @@ async def check_removal(site: Site, second: Running) -> None:
     kept = parse_enrollment(second.read(f"{STATE}/enrollment.json"))
     assert "the cluster has removed this node" in kept.reason
     assert "install this machine again" in kept.reason
+    # It signs for this cluster no more.
+    await until(lambda: not keys_of(second))
 
 
 @in_loop
@@ -193,7 +195,9 @@ async def test_a_node_without_a_cluster_keeps_its_health_and_nothing_else(site: 
         await until((node.root / "run/slipway/health.json").exists)
         await until(lambda: all(duty.since is None for duty in node.duties.values()))
     assert not [line for line in node.runner.commands if line.startswith("incus")]
-    assert sorted(path.name for path in node.root.iterdir()) == ["etc", "run"]
+    # The folder for backups, and nothing of a cluster.
+    assert sorted(path.name for path in node.root.iterdir()) == ["etc", "run", "var"]
+    assert not (node.root / STATE).exists()
     assert await site.store.keys() == ()
 
 
