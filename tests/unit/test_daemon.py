@@ -221,6 +221,9 @@ async def test_a_cluster_of_one_hears_itself_after_a_restart_too(site: Site) -> 
         seen = again.daemon.member.service._seen
         await until(lambda: again.daemon.kept.current.id in seen)
         assert again.daemon.kept.current.reason == ""
+        for chance in (0.0, 1.0):
+            again.daemon.duties._chance = lambda chance=chance: chance  # type: ignore[misc]
+            assert 20 <= await again.daemon.duties.heartbeat() <= 30
     assert len(parse_nodes((await site.store.read_all())[0])) == 1
     assert [line for line in again.runner.commands if "cluster enable" in line] == []
 
