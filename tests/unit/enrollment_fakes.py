@@ -54,7 +54,7 @@ class Cluster:
 
     def read(self, node: str) -> EnrollReply:
         if node not in self.states:
-            raise refused("not-this-node")
+            raise refused("node-unknown")
         state = self.states[node]
         known = state not in {"requested", "rejected", "removed"}
         return EnrollReply(id=node, state=state, certificate="C" * known, ca="A" * known)
@@ -71,7 +71,8 @@ class Cluster:
         )
 
     def tell_joined(self) -> EnrollReply:
-        assert "node2" in self.members
+        if "node2" not in self.members:
+            raise refused("not-a-member")
         self.states[ID] = "serving"
         return self.read(ID)
 
