@@ -76,6 +76,6 @@ def test_consoles_show_the_status_and_always_end_in_a_login_prompt() -> None:
     script = CONSOLE.read_text().splitlines()
     assert os.access(CONSOLE, os.X_OK)
     # Nothing stands between the two: a screen that fails must not keep anybody out.
-    assert script[-2].endswith("python3 -m agent.screen")
+    assert script[-2].endswith("python3 -m agent.lean_screen")
     assert script[-1].startswith("exec /sbin/agetty ")
     assert not [line for line in script if line.startswith("set ")]
