@@ -92,7 +92,8 @@ def test_a_full_disk_keeps_the_state_that_was_there(
     assert kept.current.reason == "r"
     assert load_enrollment(path)[0] == before
     assert (
-        caplog.text.count("enrollment.json: cannot be written (No space left on device); free some space") == 1
+        caplog.text.count("enrollment.json: cannot be written (No space left on device); free some space")
+        == 1
     )
     # There is space again.
     kept.keep(after)
