@@ -198,7 +198,8 @@ class NodeDuties:
     async def heartbeat(self) -> float:
         """Tell a member how the node is, and take note of what it says to that."""
         now = self._kept.current
-        if not (self._settled and now.id):
+        # Who was rejected before he had a certificate has nothing to show.
+        if not (self._settled and now.id and self._this.path(CERTIFICATE).exists()):
             return HEARTBEAT_SECONDS
         try:
             reply = await self._send_heartbeat(now.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock, patch
 
 import pytest
 
@@ -19,6 +19,7 @@ from agent.ca import (
 )
 from agent.csr import CheckedRequest, check_csr
 from agent.enroll_policy import plan_remove
+from agent.enrollment import Enrollment
 from agent.notify import ALIVE, READY, STOPPING
 from agent.records import parse_nodes, render_record
 from agent.status import parse_enrollment
@@ -328,3 +329,14 @@ async def test_a_node_that_lost_its_state_after_it_joined_finds_back(site: Site)
             await serving(site, again)
         assert len([line for line in again.runner.commands if "admin init" in line]) == 1
         assert len(parse_nodes((await site.store.read_all())[0])) == 2
+
+
+@in_loop
+async def test_a_node_that_was_rejected_before_it_had_a_certificate_sends_no_heartbeat(site: Site) -> None:
+    async with running(site, make_seed("node2", SeedEnrollment())) as node:
+        duties = node.daemon.duties
+        duties._settled = True
+        node.daemon.kept.keep(Enrollment(state="rejected", id="ab" * 16, urls=("https://192.0.2.11:8007",)))
+        send = AsyncMock(side_effect=FileNotFoundError("node.crt"))
+        with patch.object(duties, "_send_heartbeat", send):
+            assert await duties.heartbeat() <= 30
