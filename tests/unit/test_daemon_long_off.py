@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from agent.api_client import ApiClient, UnreachableError
 from agent.ca import read_ca_key, sign_request
 from agent.csr import CheckedRequest, check_csr
 from agent.enrollment import load_enrollment, save_enrollment
@@ -31,6 +32,7 @@ from tests.unit.daemon_fakes import (
 from tests.unit.enroll_fakes import TOKEN, in_loop
 
 _cheap_hashes = enroll_fakes.cheap_hashes
+ID = "ab" * 16
 site, _closed_world = daemon_fakes.site, daemon_fakes.closed_world
 
 
@@ -71,3 +73,21 @@ async def test_a_node_that_was_off_for_longer_than_its_certificate_lasts_finds_b
             seen = first.daemon.member.service._seen
             seen.clear()
             await until(lambda: again.daemon.kept.current.id in seen, lambda: again.hurry("heartbeat"))
+
+
+@in_loop
+async def test_a_member_that_takes_no_certificate_because_of_a_clock_is_told(site: Site) -> None:
+    async with running(site, BOOTSTRAP) as first:
+        await serving(site, first)
+        await add_token(site)
+        async with running(site, join_seed("node2", await fingerprint(site), TOKEN)) as second:
+            await serving(site, second)
+        await let_it_run_out(site, first, second, "approved")
+        # As if the member's clock, TLS in it too, were ahead of the node's.
+        before = datetime.now(tz=UTC) - timedelta(days=100)
+        client = ApiClient(["https://192.0.2.11:8007"], "", lambda: before, root=second.root)
+        with pytest.raises(UnreachableError, match="clock: it says .*, but that of the cluster says"):
+            await client.read_join(ID)
+        client.now = lambda: datetime.now(tz=UTC)
+        with pytest.raises(UnreachableError, match="closed before the answer"):
+            await client.read_join(ID)
