@@ -116,8 +116,8 @@ class NodeMachine:
 
     def _renew(self, node: str) -> None:
         # One that has run out since, while the node was off, would not even be let in to ask for another.
-        kept = [read_if_there(self._path(path)) or "" for path in (CERTIFICATE, CA)]
-        if needs_renewal(*kept, self.client.now()):
+        certificate, ca = (read_if_there(self._path(path)) or "" for path in (CERTIFICATE, CA))
+        if needs_renewal(certificate, ca, self.client.now()):
             reply = self.read_enrollment(node)
             if reply.certificate and reply.ca:
                 self.keep(reply.certificate, reply.ca)

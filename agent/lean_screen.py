@@ -18,7 +18,7 @@ LOOPS: Final = ("glib", "tornado", "trio", "twisted", "zmq")
 def leave_out(modules: MutableMapping[str, Any]) -> None:
     """Have `modules`, those of the interpreter, not be looked for where they are too large."""
     modules["urwid.event_loop.asyncio_loop"] = SimpleNamespace(AsyncioEventLoop=None)
-    modules |= {f"urwid.event_loop.{name}_loop": None for name in LOOPS}
+    modules.update({f"urwid.event_loop.{name}_loop": None for name in LOOPS})
     # Python has SHA-256 of its own.
     modules["_hashlib"] = None
 

@@ -86,7 +86,7 @@ async def test_a_member_that_takes_no_certificate_because_of_a_clock_is_told(sit
         # As if the member's clock, TLS in it too, were ahead of the node's.
         before = datetime.now(tz=UTC) - timedelta(days=100)
         client = ApiClient(["https://192.0.2.11:8007"], "", lambda: before, root=second.root)
-        with pytest.raises(UnreachableError, match="clock: it says .*, but that of the cluster says"):
+        with pytest.raises(UnreachableError, match=r"clock: it says .*, but that of the cluster says"):
             await client.read_join(ID)
         client.now = lambda: datetime.now(tz=UTC)
         with pytest.raises(UnreachableError, match="closed before the answer"):
