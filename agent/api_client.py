@@ -180,14 +180,14 @@ class ApiClient:
         return self.root / path.relative_to("/")
 
     async def _explain(self, url: str, error: HttpError) -> str:
-        if not error.verify_code:
-            return error.reason
-        if error.verify_code in {NOT_YET_VALID, EXPIRED}:
+        if error.closed or error.verify_code in {NOT_YET_VALID, EXPIRED}:
             member = None
             with suppress(HttpError):
                 member = parse_date((await exchange(_untrusting(url))).date)
             if clock := check_clock(self.now(), member, self.built_at):
                 return clock
+        if not error.verify_code:
+            return error.reason
         return explain_certificate(url, error.verify_code)
 
 

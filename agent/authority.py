@@ -90,8 +90,7 @@ class StoreAuthority:
         if text is None:
             key, record = make_ca(cluster, self._now())
             # Of a try that was cut: no record names them.
-            for unused in self._folder.glob("*.key"):
-                unused.unlink()
+            self.forget_keys()
             # Before the record, since a CA without its key could sign nobody in.
             write_ca_key(key, self._folder)
             await self._store.write(RECORD, record.model_dump_json(), etag)
@@ -105,6 +104,11 @@ class StoreAuthority:
         except StepError:
             return False
         return True
+
+    def forget_keys(self) -> None:
+        """Delete the keys of all CAs from this node. Raises OSError."""
+        for path in self._folder.glob("*.key"):
+            path.unlink()
 
     def take_key(self, pem: str) -> None:
         """Keep the key that another member gave. Raises StepError when it is not that of the CA that signs, OSError."""

@@ -212,6 +212,7 @@ def needs_renewal(pem: str, trusted: str, now: datetime) -> bool:
         certificate.verify_directly_issued_by(signer)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return True
+    # One that is not valid yet was signed while a clock was wrong; nobody trusts it for years.
     return not certificate.not_valid_before_utc <= now < renew_at(pem)
 
 

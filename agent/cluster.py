@@ -37,6 +37,8 @@ CERTIFICATE: Final = INCUS_STATE / "cluster.crt"
 DATABASE: Final = INCUS_STATE / "database"
 CHANGE: Final = STATE / "incus-cluster-change"
 """There from before clustering is enabled until it is known to be."""
+FIRSTBOOT_SECONDS: Final = 1830
+"""The unit's own limit comes first: a second try would cut the one that goes on."""
 GUESTS: Final = ("containers", "virtual-machines")
 SOCKET: Final = "incus.socket"
 NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -181,15 +183,20 @@ def _check_volumes(node: NodeIncus) -> None:
 def bootstrap_cluster(node: NodeIncus) -> None:
     """Make a cluster of this node alone; its storage pools stay. May be cut and run again. Raises StepError, OSError.
 
-    A cut while Incus changes is repaired by setting Incus up anew, which first boot does.
+    A cut while Incus changes is repaired by setting Incus up anew; first boot then makes the pools.
     """
     change = node.path(CHANGE)
     standing = _read_changed_standing(node)
     if standing is Standing.HALF:
-        # Before the pools go: cut after that, the next boot makes them again.
-        node.path(FIRSTBOOT_DONE).unlink(missing_ok=True)
         reset_incus(node)
-        node.runner.run(["systemctl", "restart", "slipway-firstboot.service"], timeout_seconds=900)
+        standing = Standing.CLEAN
+    done = node.path(FIRSTBOOT_DONE)
+    if standing is Standing.CLEAN or (standing is Standing.ALONE and not done.exists()):
+        # It lacks pools. The mark goes only now: first boot could do nothing with an Incus that does not start, and
+        # at the next boot this daemon waits for it.
+        done.unlink(missing_ok=True)
+        argv = ["systemctl", "restart", "slipway-firstboot.service"]
+        node.runner.run(argv, timeout_seconds=FIRSTBOOT_SECONDS)
         standing = read_standing(node)
     if standing in {Standing.ALONE, Standing.CLEAN}:
         write_atomic(change, "")

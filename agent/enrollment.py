@@ -163,12 +163,13 @@ def _refused(now: Enrollment, refusal: Refusal, reason: str) -> Enrollment:
     match refusal.code:
         case "rejected" | "removed":
             return stopped(now, refusal.code, refusal.reason)
-        case "rate-limited":
-            return _to(now, now.state, reason)
-        case "not-approved" | "not-this-node" if now.state in {"approved", "joined"}:
+        case "not-a-member" if now.state == "joined":
+            # It looks at its Incus again, and joins again where that was taken out of the cluster.
+            return _to(now, "approved", reason)
+        case "not-approved" | "not-this-node" | "node-unknown" if now.state in {"approved", "joined"}:
             # The answer to where it stands brings the certificate again.
             return _to(now, "requested", reason)
-        case "node-unknown" if now.state == "requested":
+        case "not-approved" | "not-this-node" | "node-unknown" if now.state == "requested":
             # The cluster has lost the node; a node that is known may ask again at any time.
             return _to(now, "new", reason)
         case "node-unknown" if now.state in STOPPED:

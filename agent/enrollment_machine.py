@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from agent.api_client import ApiClient
+from agent.ca import needs_renewal
 from agent.cluster import NodeIncus, Standing, join_cluster, read_standing, reset_incus
 from agent.enrollment import ENROLLMENT, Enrollment, load_enrollment, save_enrollment
 from agent.node_key import CA, CERTIFICATE, ensure_node_key
 from agent.protocol import EnrollReply, EnrollRequest, Facts, JoinReply
-from hostlib.files import write_atomic
+from hostlib.files import read_if_there, write_atomic
 from hostlib.paths import STATE
 
 T = TypeVar("T")
@@ -71,10 +72,12 @@ class NodeMachine:
 
     def read_join(self, node: str) -> JoinReply:
         """Ask for what Incus needs to join."""
+        self._renew(node)
         return self.run(self.client.read_join(node))
 
     def tell_joined(self, node: str) -> EnrollReply:
         """Tell that Incus has joined."""
+        self._renew(node)
         return self.run(self.client.tell_joined(node))
 
     def keep(self, certificate: str, ca: str) -> None:
@@ -110,6 +113,14 @@ class NodeMachine:
     def random(self) -> float:
         """Give a number of 0 to 1."""
         return random.random()  # noqa: S311  it only spreads waiting times
+
+    def _renew(self, node: str) -> None:
+        # One that has run out since, while the node was off, would not even be let in to ask for another.
+        certificate, ca = (read_if_there(self._path(path)) or "" for path in (CERTIFICATE, CA))
+        if needs_renewal(certificate, ca, self.client.now()):
+            reply = self.read_enrollment(node)
+            if reply.certificate and reply.ca:
+                self.keep(reply.certificate, reply.ca)
 
     def _path(self, path: Path) -> Path:
         return self.node.path(path)

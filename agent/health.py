@@ -213,7 +213,8 @@ def read_kept_health(now: datetime, path: Path = KEPT) -> Health:
     """Give what the agent has kept; where that is missing or old, this is the trouble."""
     with contextlib.suppress(ValueError, KeyError, TypeError):
         health = parse_health(read_if_there(path) or "")
-        age = now.timestamp() - health.time
+        # Either way: it was kept in the future where a clock that was ahead has been set right.
+        age = abs(now.timestamp() - health.time)
         if age < STALE.total_seconds():
             return health
     return Health(

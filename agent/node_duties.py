@@ -40,6 +40,7 @@ LOG = logging.getLogger("slipway.agent")
 HEALTH_SECONDS: Final = 30.0
 HEARTBEAT_SECONDS: Final = 30.0
 HEARTBEAT_JITTER: Final = 0.2
+"""By which it comes earlier, never later."""
 MEMBER_SECONDS: Final = 10.0
 CERTIFICATE_SECONDS: Final = 60.0
 RENEWAL_RETRY_SECONDS: Final = 300.0
@@ -190,12 +191,15 @@ class NodeDuties:
             await self._member.tend(self._others())
         else:
             await self._member.stop()
+            if self._kept.current.state == "removed":
+                self._member.authority.forget_keys()
         return MEMBER_SECONDS
 
     async def heartbeat(self) -> float:
         """Tell a member how the node is, and take note of what it says to that."""
         now = self._kept.current
-        if not (self._settled and now.id):
+        # Who was rejected before he had a certificate has nothing to show.
+        if not (self._settled and now.id and self._this.path(CERTIFICATE).exists()):
             return HEARTBEAT_SECONDS
         try:
             reply = await self._send_heartbeat(now.id)
@@ -212,7 +216,7 @@ class NodeDuties:
         if self._kept.current.state != now.state:
             self._service.hurry()
         seconds = STOPPED_SECONDS if self._kept.current.state in STOPPED else HEARTBEAT_SECONDS
-        return seconds * (1 - HEARTBEAT_JITTER + 2 * HEARTBEAT_JITTER * self._chance())
+        return seconds * (1 - HEARTBEAT_JITTER * self._chance())
 
     async def _send_heartbeat(self, node: str) -> HeartbeatReply:
         health = self._health or await self._check_health()

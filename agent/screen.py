@@ -1,4 +1,4 @@
-"""`python3 -m agent.screen`: the status screen of tty1 and of serial consoles. Enter ends it.
+"""`python3 -m agent.lean_screen`: the status screen of tty1 and of serial consoles. Enter ends it.
 
 The units getty@tty1 and serial-getty@ run it and then agetty, whatever became of it: image/layer/usr/lib/slipway/console.
 When a session ends, or nobody logs in, systemd starts them again. It is no verb of `slipway`: that brings libraries
@@ -215,7 +215,3 @@ def run_screen() -> ExitStatus:
         return ExitStatus.STEP_FAILED
     sys.stdout.write(CLEAR)
     return ExitStatus.DONE
-
-
-if __name__ == "__main__":
-    sys.exit(run_screen())

@@ -7,8 +7,10 @@ import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final, Protocol, TypeVar
 
+from agent.ca import needs_renewal
 from agent.csr import CheckedRequest
 from agent.enroll_policy import (
     IN_CLUSTER,
@@ -162,7 +164,17 @@ class Service:
         values, _ = await self._store.read_all()
         node = _known(values, node_id)
         _refuse(check_welcome(node))
+        now = datetime.fromtimestamp(self._now(), UTC)
+        if node.state in {"approved", "joined"} and needs_renewal(
+            node.certificate, self._authority.bundle(), now
+        ):
+            # It was off for long before it came to serve. For the same key, so that nobody else has any use for it.
+            node = await self._change_node(node_id, self._signed)
         return self._reply(node)
+
+    def _signed(self, node: NodeRecord) -> NodeRecord:
+        checked = _take(check_request(node.csr, node.facts))
+        return node.model_copy(update={"certificate": self._authority.sign(checked)})
 
     async def join(self, node_id: str) -> JoinReply:
         """Give an approved node what it needs to join."""

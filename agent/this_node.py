@@ -57,6 +57,7 @@ class Kept:
         self._path = path
         self._tell = tell
         self.current = Enrollment()
+        self._unwritten = False
         self.load()
 
     def load(self) -> None:
@@ -64,17 +65,23 @@ class Kept:
         found, odd = load_enrollment(self._path)
         if odd:
             LOG.warning("%s", odd)
+        self._unwritten = False
         self._change(found)
 
     def keep(self, enrollment: Enrollment) -> None:
         """Keep where the node stands. It holds even where it cannot be written, until the end of this process."""
-        if enrollment == self.current:
+        changed = enrollment != self.current
+        if not (changed or self._unwritten):
             return
-        self._change(enrollment)
+        if changed:
+            self._change(enrollment)
         try:
             save_enrollment(enrollment, self._path)
+            self._unwritten = False
         except OSError as error:
-            LOG.warning("%s: cannot be written (%s); free some space in /var", self._path, error.strerror)
+            if not self._unwritten:
+                LOG.warning("%s: cannot be written (%s); free some space in /var", self._path, error.strerror)
+            self._unwritten = True
 
     def _change(self, enrollment: Enrollment) -> None:
         before, self.current = self.current, enrollment

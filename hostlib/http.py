@@ -66,15 +66,19 @@ class Response:
 class HttpError(StepError):
     """A request that failed. Its text names the server and holds no secret of the request."""
 
-    def __init__(self, reason: str, *, final: bool = False, verify_code: int = 0) -> None:
+    def __init__(
+        self, reason: str, *, final: bool = False, verify_code: int = 0, closed: bool = False
+    ) -> None:
         """Take what went wrong as one line; `final` tells that trying again is of no use.
 
-        `verify_code` is OpenSSL's X509_V_ERR_… when the server's certificate is the reason, else 0.
+        `verify_code` is OpenSSL's X509_V_ERR_… when the server's certificate is the reason, else 0; `closed`: the server
+        has hung up without an answer, as one does that does not trust the client's certificate.
         """
         super().__init__(reason)
         self.reason = reason
         self.final = final
         self.verify_code = verify_code
+        self.closed = closed
 
 
 def send(request: Request) -> Response:

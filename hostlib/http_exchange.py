@@ -187,6 +187,7 @@ def _broken(url: URL, error: Exception) -> HttpError:
             what, todo = "the answer is not HTTP", "check which service listens there"
         case aiohttp.ClientError() | OSError():
             what, todo = "the connection was closed before the answer", "check the server and the network"
+            return HttpError(str(Problem(redact_url(str(url)), what, todo)), closed=True)
         case _:
             return _error(url, "cannot be asked for", "correct the URL and the token", final=True)
     return _error(url, what, todo)

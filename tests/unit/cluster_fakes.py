@@ -80,6 +80,7 @@ class FakeNode(FakeRunner):
     commands: list[str] = field(default_factory=list)
     cut: tuple[int, Moment] | None = None
     effects: int = 0
+    first_boot_fails: bool = False
 
     def __post_init__(self) -> None:
         self.state = self.root / "var/lib/incus"
@@ -99,7 +100,8 @@ class FakeNode(FakeRunner):
         self.cut, self.effects, self.active = None, 0, True
         self.start()
         done = self.root / "var/lib/slipway/firstboot-done"
-        if self.starts and not done.exists():
+        if not done.exists():
+            assert self.starts, "first boot fails for good, and the agent starts only after it"
             self.pools.update({"local", "local-lvm"})
             done.touch()
 
@@ -127,7 +129,7 @@ class FakeNode(FakeRunner):
         self.start()
         self.starts = False
 
-    def run_systemctl(self, argv: list[str]) -> None:
+    def run_systemctl(self, argv: list[str]) -> tuple[int, str] | None:
         match argv:
             case ["stop", *_]:
                 self.effect(lambda: setattr(self, "active", False))
@@ -136,10 +138,14 @@ class FakeNode(FakeRunner):
                 self.active = True
             case ["restart", "slipway-firstboot.service"]:
                 assert not (self.root / "var/lib/slipway/firstboot-done").exists()
+                if self.first_boot_fails:
+                    self.pools.add("local")
+                    return 1, "Job for slipway-firstboot.service failed"
                 self.effect(lambda: self.pools.update({"local", "local-lvm"}))
                 (self.root / "var/lib/slipway/firstboot-done").touch()
             case _:
                 assert argv[0] == "reset-failed"
+        return None
 
     def run_lvs(self, _argv: list[str]) -> tuple[int, str]:
         volumes = "".join(f"  {name},Vwi-a-tz--,data\n" for name in self.volumes)

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import pytest
 from pydantic import SecretStr
 
+from agent.authority import RECORD, parse_record
+from agent.ca import CaRecord, ca_fingerprint, needs_renewal
+from agent.records import NodeRecord, parse_node, render_record
 from agent.serve import Daemon, make_daemon, run_daemon
 from agent.store import MemoryStore
 from agent.supervisor import Duty
-from hostlib.seed import NodeSeed, SeedEnrollment, write_seed
+from hostlib.seed import NodeSeed, SeedEnrollment, read_seed, write_seed
 from tests.unit.cluster_fakes import FakeRunner
 from tests.unit.cluster_fakes import members as render_members
+from tests.unit.enroll_fakes import new_token
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
+STATE = "var/lib/slipway"
 
 
 def make_seed(name: str, enrollment: SeedEnrollment) -> NodeSeed:
@@ -141,3 +151,59 @@ async def until(condition: Callable[[], object], hurry: Callable[[], None] = lam
                 hurry()
             tries += 1
             await asyncio.sleep(0.01)
+
+
+BOOTSTRAP = make_seed("node1", SeedEnrollment(mode="bootstrap", cluster_name="rack 7"))
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    return Site(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def closed_world(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stands in for the fixture of all unit tests: a node's port is one on loopback."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        assert address[1] == 8007
+        if not (port := site.ports.get(address[0])):
+            raise ConnectionRefusedError
+        connect(self, ("127.0.0.1", port))
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+async def node_of(site: Site, node: Running) -> NodeRecord:
+    found = parse_node((await site.store.read_all())[0], node.daemon.kept.current.id)
+    assert found is not None
+    return found
+
+
+async def record_of(site: Site) -> CaRecord:
+    text, _ = await site.store.read(RECORD)
+    return parse_record(text or "")
+
+
+async def serving(site: Site, node: Running) -> None:
+    await until(lambda: node.state == "serving" and node.daemon.member.port)
+    site.ports[read_seed(node.root).address.partition("/")[0]] = node.daemon.member.port
+
+
+async def add_token(site: Site, uses: int = 1) -> None:
+    _, token = new_token(int(time.time()), uses=uses)
+    await site.store.write_all(render_record(token), (await site.store.read_all())[1])
+
+
+async def fingerprint(site: Site) -> str:
+    return ca_fingerprint(await record_of(site)).replace(":", "").lower()
+
+
+def keys_of(node: Running) -> set[str]:
+    return {path.name for path in (node.root / STATE / "ca").iterdir()}
+
+
+def is_by(path: Path, record: CaRecord) -> bool:
+    return not needs_renewal(path.read_text(), record.authorities[0].certificate, datetime.now(tz=UTC))

@@ -96,7 +96,7 @@ class Ca:
             .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=1))
+            .not_valid_after(now + timedelta(days=90))
         )
 
     def issue(self, key: Any, names: x509.SubjectAlternativeName) -> str:

@@ -71,7 +71,8 @@ class Cluster:
         )
 
     def tell_joined(self) -> EnrollReply:
-        assert "node2" in self.members
+        if "node2" not in self.members:
+            raise refused("not-a-member")
         self.states[ID] = "serving"
         return self.read(ID)
 

@@ -21,6 +21,7 @@ from agent.ca import (
     check_peer,
     drop_outdated,
     make_ca,
+    needs_renewal,
     pick_ca,
     read_ca_key,
     remove_retired_keys,
@@ -293,3 +294,12 @@ def test_a_member_without_the_key_says_where_it_comes_from(tmp_path: Path) -> No
     write_key(NODE_KEY, tmp_path / f"{node_id_of(CA_KEY.public_key())}.key")
     with pytest.raises(StepError, match="not that of the CA that signs"):
         read_ca_key(CA, tmp_path)
+
+
+def test_what_was_signed_by_a_clock_that_was_ahead_is_renewed_once_it_is_right() -> None:
+    ahead = NOW + 3650 * DAY
+    key, ca = make_ca("example", ahead)
+    certificate = sign_request(asks(), key, ca, ahead)
+    assert not needs_renewal(certificate, bundle(ca), ahead)
+    assert needs_renewal(certificate, bundle(ca), NOW)
+    assert not needs_renewal(sign_request(asks(), key, ca, NOW), bundle(ca), NOW)

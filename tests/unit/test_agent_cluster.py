@@ -117,6 +117,22 @@ def test_the_power_may_go_in_the_repair_too(
     assert cuts >= 6
 
 
+def test_no_cluster_is_made_before_first_boot_has_made_the_pools_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = FakeNode(tmp_path, clustered="half", starts=False, first_boot_fails=True)
+    (tmp_path / "var/lib/slipway/incus-cluster-change").touch()
+    cut_files(fake, monkeypatch)
+    for _ in range(2):
+        with pytest.raises(StepError, match="restart slipway-firstboot"):
+            bootstrap_cluster(fake.node)
+        assert (fake.clustered, fake.pools) == ("no", {"local"})
+    fake.first_boot_fails = False
+    bootstrap_cluster(fake.node)
+    assert fake.pools == {"local", "local-lvm"}
+    assert read_standing(fake.node) is Standing.MEMBER
+
+
 def test_a_join_that_failed_is_cleaned_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeNode(tmp_path)
     cut_files(fake, monkeypatch)

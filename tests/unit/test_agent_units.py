@@ -37,6 +37,18 @@ def test_the_agent_starts_on_a_finished_node() -> None:
     assert links[Path("etc/systemd/system/multi-user.target.wants") / name].endswith(name)
 
 
+def test_the_agent_starts_when_first_boot_is_finished_by_hand() -> None:
+    unit = service("usr/lib/systemd/system/slipway-firstboot.service")
+    # Not waited for, and of no weight: the agent itself may be the one who has started first boot again.
+    assert unit["ExecStartPost"] == "-/bin/systemctl --no-block start slipway-agent.service"
+
+
+def test_the_agent_waits_for_no_incus() -> None:
+    text = (LAYER / "usr/lib/systemd/system/slipway-agent.service").read_text()
+    after = [name for line in re.findall(r"^After=(.*)$", text, re.MULTILINE) for name in line.split()]
+    assert after == ["slipway-firstboot.service", "network-online.target"]
+
+
 def test_the_agent_is_watched_and_can_write_what_it_must() -> None:
     unit = service("usr/lib/systemd/system/slipway-agent.service")
     assert (unit["Type"], unit["NotifyAccess"], unit["Restart"]) == ("notify", "main", "always")
@@ -64,7 +76,7 @@ def test_consoles_show_the_status_and_always_end_in_a_login_prompt() -> None:
     script = CONSOLE.read_text().splitlines()
     assert os.access(CONSOLE, os.X_OK)
     # Nothing stands between the two: a screen that fails must not keep anybody out.
-    assert script[-2].endswith("python3 -m agent.screen")
+    assert script[-2].endswith("python3 -m agent.lean_screen")
     assert script[-1].startswith("exec /sbin/agetty ")
     assert not [line for line in script if line.startswith("set ")]
 

@@ -3,79 +3,51 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import time
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock, patch
 
 import pytest
 
 from agent import node_duties
-from agent.authority import RECORD, parse_record
-from agent.ca import CaRecord, ca_fingerprint, needs_renewal, read_ca_key, rotate_ca, write_ca_key
+from agent.authority import RECORD
+from agent.ca import (
+    CaRecord,
+    read_ca_key,
+    rotate_ca,
+    write_ca_key,
+)
 from agent.csr import CheckedRequest, check_csr
 from agent.enroll_policy import plan_remove
+from agent.enrollment import Enrollment
 from agent.notify import ALIVE, READY, STOPPING
-from agent.records import NodeRecord, parse_node, parse_nodes, render_record
+from agent.records import parse_nodes, render_record
 from agent.status import parse_enrollment
 from hostlib.errors import StepError
 from hostlib.seed import SeedEnrollment, read_seed, write_seed
-from tests.unit import enroll_fakes
-from tests.unit.daemon_fakes import Running, Site, join_seed, make_seed, running, until
-from tests.unit.enroll_fakes import TOKEN, in_loop, new_token
+from tests.unit import daemon_fakes, enroll_fakes
+from tests.unit.daemon_fakes import (
+    BOOTSTRAP,
+    STATE,
+    Running,
+    Site,
+    add_token,
+    fingerprint,
+    is_by,
+    join_seed,
+    keys_of,
+    make_seed,
+    node_of,
+    record_of,
+    running,
+    serving,
+    until,
+)
+from tests.unit.enroll_fakes import TOKEN, in_loop
 
 _cheap_hashes = enroll_fakes.cheap_hashes
-BOOTSTRAP = make_seed("node1", SeedEnrollment(mode="bootstrap", cluster_name="rack 7"))
-STATE = "var/lib/slipway"
+site, _closed_world = daemon_fakes.site, daemon_fakes.closed_world
 COCKPIT = "etc/cockpit/ws-certs.d/50-slipway"
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-    return Site(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def _closed_world(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stands in for the fixture of all unit tests: a node's port is one on loopback."""
-    connect = socket.socket.connect
-
-    def guarded(self: socket.socket, address: Any) -> None:
-        assert address[1] == 8007
-        if not (port := site.ports.get(address[0])):
-            raise ConnectionRefusedError
-        connect(self, ("127.0.0.1", port))
-
-    monkeypatch.setattr(socket.socket, "connect", guarded)
-
-
-async def node_of(site: Site, node: Running) -> NodeRecord:
-    found = parse_node((await site.store.read_all())[0], node.daemon.kept.current.id)
-    assert found is not None
-    return found
-
-
-async def record_of(site: Site) -> CaRecord:
-    text, _ = await site.store.read(RECORD)
-    return parse_record(text or "")
-
-
-async def serving(site: Site, node: Running) -> None:
-    await until(lambda: node.state == "serving" and node.daemon.member.port)
-    site.ports[read_seed(node.root).address.partition("/")[0]] = node.daemon.member.port
-
-
-async def add_token(site: Site, uses: int = 1) -> None:
-    _, token = new_token(int(time.time()), uses=uses)
-    await site.store.write_all(render_record(token), (await site.store.read_all())[1])
-
-
-async def fingerprint(site: Site) -> str:
-    return ca_fingerprint(await record_of(site)).replace(":", "").lower()
 
 
 async def rotate(site: Site, node: Running) -> CaRecord:
@@ -86,10 +58,6 @@ async def rotate(site: Site, node: Running) -> CaRecord:
     write_ca_key(key, folder)
     await site.store.write(RECORD, record.model_dump_json(), (await site.store.read_all())[1])
     return record
-
-
-def is_by(path: Path, record: CaRecord) -> bool:
-    return not needs_renewal(path.read_text(), record.authorities[0].certificate, datetime.now(tz=UTC))
 
 
 @in_loop
@@ -104,10 +72,6 @@ async def test_from_the_first_node_to_the_removal_of_the_second(site: Site) -> N
             await check_rotation(site, first, second)
             await check_removal(site, second)
         assert second.told[-1] == STOPPING
-
-
-def keys_of(node: Running) -> set[str]:
-    return {path.name for path in (node.root / STATE / "ca").iterdir()}
 
 
 async def check_join(site: Site, first: Running, second: Running) -> None:
@@ -184,6 +148,8 @@ async def check_removal(site: Site, second: Running) -> None:
     kept = parse_enrollment(second.read(f"{STATE}/enrollment.json"))
     assert "the cluster has removed this node" in kept.reason
     assert "install this machine again" in kept.reason
+    # It signs for this cluster no more.
+    await until(lambda: not keys_of(second))
 
 
 @in_loop
@@ -198,12 +164,9 @@ async def test_a_node_without_a_cluster_keeps_its_health_and_nothing_else(site: 
         await until((node.root / "run/slipway/health.json").exists)
         await until(lambda: all(duty.since is None for duty in node.duties.values()))
     assert not [line for line in node.runner.commands if line.startswith("incus")]
+    # The folder for backups, and nothing of a cluster.
     assert sorted(path.name for path in node.root.iterdir()) == ["etc", "run", "var"]
-    assert [str(path.relative_to(node.root)) for path in (node.root / "var").rglob("*")] == [
-        "var/lib",
-        "var/lib/vz",
-        "var/lib/vz/backups",
-    ]
+    assert not (node.root / STATE).exists()
     assert await site.store.keys() == ()
 
 
@@ -227,6 +190,9 @@ async def test_a_cluster_of_one_hears_itself_after_a_restart_too(site: Site) -> 
         seen = again.daemon.member.service._seen
         await until(lambda: again.daemon.kept.current.id in seen)
         assert again.daemon.kept.current.reason == ""
+        for chance in (0.0, 1.0):
+            again.daemon.duties._chance = lambda chance=chance: chance  # type: ignore[misc]
+            assert 20 <= await again.daemon.duties.heartbeat() <= 30
     assert len(parse_nodes((await site.store.read_all())[0])) == 1
     assert [line for line in again.runner.commands if "cluster enable" in line] == []
 
@@ -368,3 +334,14 @@ async def test_a_node_that_lost_its_state_after_it_joined_finds_back(site: Site)
             await serving(site, again)
         assert len([line for line in again.runner.commands if "admin init" in line]) == 1
         assert len(parse_nodes((await site.store.read_all())[0])) == 2
+
+
+@in_loop
+async def test_a_node_that_was_rejected_before_it_had_a_certificate_sends_no_heartbeat(site: Site) -> None:
+    async with running(site, make_seed("node2", SeedEnrollment())) as node:
+        duties = node.daemon.duties
+        duties._settled = True
+        node.daemon.kept.keep(Enrollment(state="rejected", id="ab" * 16, urls=("https://192.0.2.11:8007",)))
+        send = AsyncMock(side_effect=FileNotFoundError("node.crt"))
+        with patch.object(duties, "_send_heartbeat", send):
+            assert await duties.heartbeat() <= 30

@@ -247,6 +247,24 @@ def test_a_record_that_the_cluster_lost_is_made_again(tmp_path: Path) -> None:
     assert node.slept == [1]
 
 
+@pytest.mark.parametrize("state", ["approved", "joined"])
+def test_so_is_that_of_a_node_which_had_got_further(state: State) -> None:
+    unknown = Refused(refused("node-unknown").refusal, "no")
+    back = transition(Enrollment(state=state, id=ID), unknown)
+    assert back.state == "requested"
+    assert transition(back, unknown).state == "new"
+
+
+def test_a_node_that_the_members_do_not_name_joins_again(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    # It had joined; then somebody took it out of Incus's cluster.
+    node.save(Enrollment(state="joined", id=ID))
+    node.cluster.states[ID], node.cluster.uses, node.kept = "approved", 0, ("C", "A")
+    node.has_token = False
+    run_enrollment(node)
+    assert_enrolled_once(node)
+
+
 def test_a_certificate_that_is_not_taken_does_not_make_it_hurry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -221,6 +221,8 @@ def test_what_is_kept_is_read_again_while_it_is_new(tmp_path: Path) -> None:
     path = tmp_path / "health.json"
     keep_health(health, path)
     assert read_kept_health(NOW + timedelta(seconds=179), path) == health
+    # The clock was a year ahead when the agent ended.
+    assert read_kept_health(NOW - timedelta(days=365), path) != health
     for text in (None, "", "{", "[]", '{"time": 1}'):
         if text is not None:
             path.write_text(text)

@@ -84,8 +84,17 @@ def test_a_full_disk_keeps_the_state_that_was_there(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "save_enrollment", full)
-    kept.keep(before.model_copy(update={"reason": "r"}))
+    after = before.model_copy(update={"reason": "r"})
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "save_enrollment", full)
+        for _ in range(3):
+            kept.keep(after)
     assert kept.current.reason == "r"
     assert load_enrollment(path)[0] == before
-    assert "enrollment.json: cannot be written (No space left on device); free some" in caplog.text
+    assert (
+        caplog.text.count("enrollment.json: cannot be written (No space left on device); free some space")
+        == 1
+    )
+    # There is space again.
+    kept.keep(after)
+    assert load_enrollment(path)[0] == after

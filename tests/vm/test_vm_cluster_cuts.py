@@ -21,26 +21,20 @@ pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "a network 
 
 def test_power_cuts_on_the_way_into_a_cluster(lab: Lab, shared: Shared, keys: KeyPair) -> None:
     """A node that an administrator approves; eight cuts, three of them on the member."""
-    with open_lan(lab, shared, keys, 2) as lan, ExitStack() as member_up:
+    with open_lan(lab, shared, keys, 2) as lan, ExitStack() as up:
         first = Member(1)
         with _boot(lab, lan, first, "bootstrap") as vm:
             _wait(vm, "cluster-change")
             vm.kill()
-        vm = member_up.enter_context(_boot(lab, lan, first, "bootstrap-again"))
+        vm = up.enter_context(_boot(lab, lan, first, "bootstrap-again"))
         wait_serving(vm)
         token, enrollment = make_token(lan, first, "--approve", "manual")
         node = Member(2, enrollment)
-        with _boot(lab, lan, node, "first-boot") as joining:
-            joining.report.wait("event", NODE_SECONDS, event="task-done", task="incus")
-            joining.kill()
-        with _boot(lab, lan, node, "asks") as joining:
-            _wait_state(joining, "requested")
-            joining.kill()
-            vm.kill()
-        member_up.close()
-        vm = member_up.enter_context(_boot(lab, lan, first, "member-after-request"))
+        _cut_until_requested(lab, lan, node)
+        vm.kill()
+        up.close()
+        vm = up.enter_context(_boot(lab, lan, first, "member-after-request"))
         with _boot(lab, lan, node, "approved") as joining:
-            wait_serving(vm)
             lan.run(first, "slipway", "node", "approve", node.name)
             # Before it joins, the node has this on disk, and its key and certificate.
             _wait_state(joining, "approved")
@@ -51,18 +45,25 @@ def test_power_cuts_on_the_way_into_a_cluster(lab: Lab, shared: Shared, keys: Ke
         with _boot(lab, lan, node, "joins-again") as joining:
             _wait(joining, "join-begun")
             vm.kill()
-            member_up.close()
-            vm = member_up.enter_context(_boot(lab, lan, first, "member-after-join"))
+            up.close()
+            vm = up.enter_context(_boot(lab, lan, first, "member-after-join"))
             _wait_state(joining, "joined")
             joining.kill()
         with _boot(lab, lan, node, "serves") as joining:
             wait_serving(joining)
             _check(lan, first, node, token)
-            program = GuestProgram(
-                module="cluster_containers", parameters={"members": [first.name, node.name]}
-            )
-            lan.run_program(first, program)
+            names = [first.name, node.name]
+            lan.run_program(first, GuestProgram(module="cluster_containers", parameters={"members": names}))
             vm.report.wait("containers", EVENT_SECONDS)
+
+
+def _cut_until_requested(lab: Lab, lan: Lan, node: Member) -> None:
+    with _boot(lab, lan, node, "first-boot") as joining:
+        joining.report.wait("event", NODE_SECONDS, event="task-done", task="incus")
+        joining.kill()
+    with _boot(lab, lan, node, "asks") as joining:
+        _wait_state(joining, "requested")
+        joining.kill()
 
 
 @contextmanager
