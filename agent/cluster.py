@@ -98,6 +98,10 @@ def render_member_config(seed: NodeSeed) -> list[dict[str, str]]:
 
 def read_standing(node: NodeIncus) -> Standing:
     """Tell where Incus stands. Raises StepError when it does not answer; that takes minutes."""
+    certificate = node.path(CERTIFICATE)
+    if certificate.exists() and not certificate.stat().st_size:
+        # A power cut while it joined. With this it does not start, and that is waited for in vain.
+        return Standing.HALF
     node.incus.wait_ready()
     cluster = node.incus.read_cluster()
     if cluster.enabled:
@@ -208,6 +212,8 @@ def bootstrap_cluster(node: NodeIncus) -> None:
         standing = read_standing(node)
     if standing is not Standing.MEMBER:
         raise StepError(f"Incus: clustering was enabled, but {node.name} is no member; look at `incus info`")
+    # Incus does not wait for the disk. What the mark stands for is repeatable only as long as it is there.
+    os.sync()
     change.unlink(missing_ok=True)
 
 

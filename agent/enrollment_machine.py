@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import Callable, Coroutine
@@ -55,6 +56,9 @@ class NodeMachine:
 
     def save(self, enrollment: Enrollment) -> None:
         """Keep the state."""
+        if enrollment.state == "joined":
+            # Incus does not wait for the disk: a power cut right after the join would leave its certificates empty.
+            os.sync()
         save_enrollment(enrollment, self._path(ENROLLMENT))
 
     def make_request(self) -> EnrollRequest:

@@ -81,6 +81,8 @@ class FakeNode(FakeRunner):
     cut: tuple[int, Moment] | None = None
     effects: int = 0
     first_boot_fails: bool = False
+    synced: bool = True
+    """Whether Incus's files of the cluster would outlive a power cut: it does not wait for the disk."""
 
     def __post_init__(self) -> None:
         self.state = self.root / "var/lib/incus"
@@ -98,12 +100,23 @@ class FakeNode(FakeRunner):
 
     def boot(self) -> None:
         self.cut, self.effects, self.active = None, 0, True
+        if not self.synced:
+            self.lose_files()
         self.start()
         done = self.root / "var/lib/slipway/firstboot-done"
         if not done.exists():
             assert self.starts, "first boot fails for good, and the agent starts only after it"
             self.pools.update({"local", "local-lvm"})
             done.touch()
+
+    def lose_files(self) -> None:
+        for name in ("cluster.crt", "cluster.key"):
+            if (self.state / name).exists():
+                (self.state / name).write_text("")
+                self.clustered, self.starts = "half", False
+
+    def sync(self) -> None:
+        self.synced = True
 
     def effect(self, act: Callable[[], None], half: Callable[[], None] = lambda: None) -> None:
         number, moment = self.cut or (-1, "before")
@@ -187,7 +200,7 @@ class FakeNode(FakeRunner):
     def change(self, cluster: Literal["half", "yes"]) -> None:
         (self.state / "cluster.crt").write_text("PEM")
         (self.state / "cluster.key").write_text("PEM")
-        self.clustered = cluster
+        self.clustered, self.synced = cluster, False
 
     def join(self, request: dict[str, Any]) -> tuple[int, str] | None:
         self.joins.append(request)
@@ -250,7 +263,7 @@ def cut_files(node: FakeNode, patched: pytest.MonkeyPatch) -> None:
     patched.setattr(Path, "unlink", unlinked)
     patched.setattr(shutil, "rmtree", removed)
     patched.setattr(os, "fsync", lambda _: None)
-    patched.setattr(os, "sync", lambda: None)
+    patched.setattr(os, "sync", node.sync)
 
 
 @dataclass

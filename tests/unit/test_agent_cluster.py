@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from agent.api_client import ApiClient
 from agent.cluster import (
     Standing,
     bootstrap_cluster,
@@ -15,7 +17,9 @@ from agent.cluster import (
     render_address,
     reset_incus,
 )
-from agent.protocol import JoinReply
+from agent.enrollment import Enrollment
+from agent.enrollment_machine import NodeMachine
+from agent.protocol import Facts, JoinReply
 from hostlib.errors import StepError
 from hostlib.incus import Incus
 from tests.unit.cluster_fakes import ADDRESS, FakeMember, FakeNode, Moment, PowerCut, cut_files
@@ -62,6 +66,27 @@ def test_a_node_joins_with_its_own_storage(tmp_path: Path, monkeypatch: pytest.M
     assert request["enabled"]
     assert not any("s3cret" in line for line in fake.commands)
     assert sorted((tmp_path / "var/lib/vz").iterdir()) == []
+
+
+def test_a_node_that_has_joined_stays_a_member_whenever_its_power_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = FakeNode(tmp_path)
+    cut_files(fake, monkeypatch)
+    enrol(fake)
+    client = ApiClient((), "", lambda: datetime.now(UTC))
+    facts = Facts(fqdn="node2.example.com", address=ADDRESS)
+    machine = NodeMachine(fake.node, client, facts, str, lambda: None, lambda _: None)
+    machine.save(Enrollment(state="joined"))
+    fake.boot()
+    assert read_standing(fake.node) is Standing.MEMBER
+
+
+def test_an_incus_that_a_power_cut_left_without_its_certificate_is_not_waited_for(tmp_path: Path) -> None:
+    fake = FakeNode(tmp_path)
+    (fake.state / "cluster.crt").touch()
+    assert read_standing(fake.node) is Standing.HALF
+    assert fake.commands == []
 
 
 @pytest.mark.parametrize("moment", get_args(Moment))
