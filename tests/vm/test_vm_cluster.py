@@ -68,7 +68,6 @@ def test_three_nodes_become_one_cluster(lab: Lab, shared: Shared, keys: KeyPair)
         seconds = wait_status(lan, first, names[2], "OFFLINE", OFFLINE_SECONDS)
         lab.timings.add("power cut to shown as offline", seconds)
         with lab.vm(lan.spec(others[1])) as back:
-            wait_serving(back)
             wait_status(lan, first, names[2], "ONLINE", BACK_SECONDS)
             lab.timings.add("member: power-on to online again", back.seconds)
             nodes = json.loads(lan.run(first, "slipway", "node", "list", "--json"))

@@ -31,7 +31,8 @@ def follow_events() -> None:
     offsets = dict.fromkeys(FILES, 0)
     old = {source: path.stat().st_size if path.exists() else 0 for source, path in FILES.items()}
     send("events", {"kind": "relay-started"})
-    state, marks = "", {name for name, path in MARKS.items() if path.exists()}
+    # What was so before this boot is no event.
+    state, marks = str(read_enrollment()["state"]), {name for name, path in MARKS.items() if path.exists()}
     while True:
         for source, path in FILES.items():
             offsets[source] = _send_new(source, path, offsets[source], old[source])
