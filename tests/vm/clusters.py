@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -17,6 +17,7 @@ from tests.vm.scenarios import BIOS_CD
 from tests.vm.waits import NODE_SECONDS
 
 POLL_SECONDS: Final = 1.0
+ONLINE_SECONDS: Final = 180.0
 
 
 @contextmanager
@@ -48,6 +49,12 @@ def wait_status(lan: Lan, asked: Member, name: str, status: str, limit_seconds: 
             return False
 
     return wait_until(f"{name} is shown as {status}", shown, limit_seconds)
+
+
+def wait_online(lan: Lan, asked: Member, names: Iterable[str]) -> None:
+    """Wait until a member shows these as the members, all online: a slow host delays what they tell each other."""
+    wanted = dict.fromkeys(names, "ONLINE")
+    wait_until(f"{', '.join(wanted)} are online", lambda: read_members(lan, asked) == wanted, ONLINE_SECONDS)
 
 
 def wait_until(what: str, found: Callable[[], bool], limit_seconds: float) -> float:

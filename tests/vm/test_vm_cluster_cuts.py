@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.vm.clusters import make_token, open_lan, read_members, wait_serving
+from tests.vm.clusters import make_token, open_lan, wait_online, wait_serving
 from tests.vm.lab.bench import KeyPair, Lab, Shared
 from tests.vm.lab.cluster import Lan, Member
 from tests.vm.lab.machine import Vm
@@ -16,7 +16,10 @@ from tests.vm.lab.namespace import missing
 from tests.vm.lab.spec import GuestProgram
 from tests.vm.waits import EVENT_SECONDS, NODE_SECONDS
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "a network namespace can be made")
+pytestmark = [
+    pytest.mark.skipif(bool(missing()), reason=missing() or "a network namespace can be made"),
+    pytest.mark.xdist_group("cluster"),
+]
 
 
 def test_power_cuts_on_the_way_into_a_cluster(lab: Lab, shared: Shared, keys: KeyPair) -> None:
@@ -83,7 +86,7 @@ def _wait_state(vm: Vm, state: str) -> None:
 
 def _check(lan: Lan, first: Member, node: Member, token: str) -> None:
     """Exactly once: one member, one record, one use of the token."""
-    assert read_members(lan, first) == {first.name: "ONLINE", node.name: "ONLINE"}
+    wait_online(lan, first, [first.name, node.name])
     nodes = json.loads(lan.run(first, "slipway", "node", "list", "--json"))["nodes"]
     found = sorted((entry["facts"]["fqdn"], entry["state"]) for entry in nodes)
     assert found == [(f"{name}.lab.test", "serving") for name in (first.name, node.name)]
