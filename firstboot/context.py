@@ -7,11 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from hostlib.errors import Problem, UserError
 from hostlib.run import Runner
-from hostlib.seed import SEED_PATH, NodeSeed, read_seed
+from hostlib.seed import NodeSeed, require_seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +42,7 @@ class Context:
     @property
     def seed(self) -> NodeSeed:
         """What the installer said of this node. Raises UserError when the file is missing or damaged."""
-        where = f"/{SEED_PATH}"
-        todo = "put back the copy of a backup, or install this node again"
-        try:
-            return read_seed(self.root)
-        except ValidationError as error:
-            what = "; ".join(
-                f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()
-            )
-            raise UserError(Problem(where, what, todo)) from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(Problem(where, f"cannot be read: {error}", todo)) from error
+        return require_seed(self.root)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,44 +7,24 @@ them, or within one, is repaired by running again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-
 from firstboot.context import Context
-from firstboot.incus_start import INCUS_STATE, UNIT
 from hostlib.errors import StepError
-from hostlib.incus import CREATED, Incus, Pool
+from hostlib.incus import CREATED, UNIT, Incus, Pool
+from hostlib.pools import LOCAL, LOCAL_LVM, PoolPlan, clear_leftovers, plan_pools
 from hostlib.ports import INCUS
 from hostlib.seed import NodeSeed
 
-LOCAL, LOCAL_LVM = "local", "local-lvm"
-LOCAL_SOURCE = "/var/lib/vz"
 PROFILE = "default"
 ADDRESS = {"core.https_address": f":{INCUS}"}
 
 
-@dataclass(frozen=True, slots=True)
-class PoolPlan:
-    """A storage pool that the node should have."""
-
-    name: str
-    driver: str
-    config: Mapping[str, str]
-
-
-def plan_pools(seed: NodeSeed) -> list[PoolPlan]:
-    """Give the storage pools of a node."""
-    pools = [PoolPlan(LOCAL, "dir", {"source": LOCAL_SOURCE})]
-    if seed.thin_pool is not None:
-        # The VG holds root and swap too: without force_reuse Incus refuses a VG that is not empty.
-        config = {"source": seed.vg, "lvm.thinpool_name": seed.thin_pool, "lvm.vg.force_reuse": "true"}
-        pools.append(PoolPlan(LOCAL_LVM, "lvm", config))
-    return pools
-
-
 def plan_devices(seed: NodeSeed) -> dict[str, dict[str, str]]:
-    """Give the devices of the default profile: a NIC on the management bridge, a root disk."""
+    """Give the devices of the default profile: a NIC on the management bridge, a root disk.
+
+    None where the node is to join a cluster, whose profile takes the place of this one.
+    """
+    if seed.enrollment.mode == "join":
+        return {}
     pool = LOCAL if seed.thin_pool is None else LOCAL_LVM
     return {
         "eth0": {"type": "nic", "nictype": "bridged", "parent": seed.bridge, "name": "eth0"},
@@ -52,10 +32,18 @@ def plan_devices(seed: NodeSeed) -> dict[str, dict[str, str]]:
     }
 
 
+def plan_own_pools(seed: NodeSeed) -> list[PoolPlan]:
+    """Give the storage pools that first boot makes; none where the node is to join a cluster.
+
+    Incus refuses to join with pools there. The cluster's get their part on this node when it joins.
+    """
+    return [] if seed.enrollment.mode == "join" else plan_pools(seed)
+
+
 def lacks_pools(context: Context) -> bool:
     """Tell whether a storage pool is missing or unfinished."""
     pools = Incus(context.runner).read_pools()
-    wanted = [pools.get(plan.name) for plan in plan_pools(context.seed)]
+    wanted = [pools.get(plan.name) for plan in plan_own_pools(context.seed)]
     return any(pool is None or pool.status != CREATED for pool in wanted)
 
 
@@ -68,7 +56,7 @@ def ensure_pools(context: Context) -> None:
     _forget_unfinished(context)
     there = Incus(context.runner).read_pools()
     errors = []
-    for plan in plan_pools(context.seed):
+    for plan in plan_own_pools(context.seed):
         try:
             _ensure_pool(context, plan, there.get(plan.name))
         except (StepError, OSError) as error:
@@ -91,7 +79,7 @@ def _ensure_pool(context: Context, plan: PoolPlan, pool: Pool | None) -> None:
     if pool is None:
         if plan.driver == "lvm":
             _require_thin_pool(context, f"{plan.config['source']}/{plan.config['lvm.thinpool_name']}")
-        _clear_leftovers(context, plan)
+        clear_leftovers(context.runner, context.root, plan)
         Incus(context.runner).create_pool(plan.name, plan.driver, plan.config)
     elif pool.status != CREATED:
         raise StepError(
@@ -104,32 +92,6 @@ def _require_thin_pool(context: Context, name: str) -> None:
     attributes = context.runner.run(["lvs", "--noheadings", "--options=lv_attr", name]).stdout.strip()
     if not attributes.startswith("t"):
         raise StepError(f"LV {name} is no thin pool, its attributes are {attributes}; look at `lvs -a`")
-
-
-def _clear_leftovers(context: Context, plan: PoolPlan) -> None:
-    """Remove the empty folders that Incus made before a power cut; it refuses to create a pool over them.
-
-    Only ever empty folders: whatever holds a file stays, and is an error.
-    """
-    folder = context.path(INCUS_STATE / "storage-pools" / plan.name)
-    if plan.driver == "dir":
-        source = context.path(plan.config["source"])
-        source.mkdir(parents=True, exist_ok=True)
-        if folder.exists() and folder.samefile(source):
-            # Incus mounts the source there, even for a pool that is not finished.
-            context.runner.run(["umount", str(folder)])
-        _remove_empty_folders(source)
-    if folder.exists():
-        _remove_empty_folders(folder)
-        folder.rmdir()
-
-
-def _remove_empty_folders(folder: Path) -> None:
-    for entry in sorted(folder.iterdir()):
-        try:
-            entry.rmdir()
-        except OSError as error:
-            raise StepError(f"{folder}: holds {entry.name}, but must be empty; move that away") from error
 
 
 def lacks_defaults(context: Context) -> bool:

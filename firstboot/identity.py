@@ -1,4 +1,8 @@
-"""What makes a node itself: machine-id, ssh host keys, the certificate of its web console."""
+"""What makes a node itself: machine-id, ssh host keys, the certificate of its web console.
+
+The installer has made keys and certificate already. Where the disk is found in another machine than the one it was
+installed in, it may be one of several copies, and each needs its own.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,11 @@ import re
 from pathlib import Path
 
 from firstboot.context import Context
+from hostlib.dmi import is_other_machine, read_dmi
+from hostlib.errors import UserError
 from hostlib.files import read_if_there, write_atomic
 from hostlib.paths import SSH_HOST_KEYS
+from hostlib.seed import write_seed
 from hostlib.tls import CERTIFICATE, KEY, Pair, check_pair, make_node_pair, node_names, write_pair
 
 MACHINE_ID = "/etc/machine-id"
@@ -34,6 +41,33 @@ def ensure_machine_id(context: Context) -> None:
 def _is_transient(path: Path) -> bool:
     # systemd mounts an id over the file when it starts with a read-only root.
     return path.exists() and path.stat().st_dev != path.parent.stat().st_dev
+
+
+def is_in_other_machine(context: Context) -> bool:
+    """Tell whether the disk was installed in another machine. Without a seed that can be read: no."""
+    try:
+        return is_other_machine(context.seed.machine, read_dmi(context.root))
+    except UserError:
+        # What is wrong with the seed is said by the tasks that cannot do without it.
+        return False
+
+
+def forget_identity(context: Context) -> None:
+    """Remove the keys and the certificate that copies of this disk may have too; later tasks make them anew.
+
+    Raises UserError, OSError.
+    """
+    seed, machine = context.seed, read_dmi(context.root)
+    context.warn(
+        f"this disk was installed in another machine (serial {seed.machine.serial or 'unknown'}, this one has "
+        f"{machine.serial or 'none'}): ssh host keys and certificate are made anew, with other fingerprints"
+    )
+    keys = [context.path(key) for key in SSH_HOST_KEYS.values()]
+    for path in (*keys, *map(_public, keys), context.path(CERTIFICATE), context.path(KEY)):
+        path.unlink(missing_ok=True)
+    # What was removed must not come back once the seed says that the disk is in its own machine.
+    os.sync()
+    write_seed(seed.model_copy(update={"machine": machine}), context.root)
 
 
 def lacks_ssh_host_keys(context: Context) -> bool:

@@ -15,13 +15,9 @@ from firstboot.context import Context
 from firstboot.units import ensure_unit, read_unit_states
 from hostlib.errors import StepError
 from hostlib.files import write_atomic
-from hostlib.incus import Incus
+from hostlib.incus import INCUS_STATE, UNIT, UNITS, Incus
 from hostlib.paths import STATE
 
-UNIT = "incus.service"
-# The second one starts the daemon at each boot, when it has something to serve.
-UNITS = (UNIT, "incus-startup.service")
-INCUS_STATE = Path("/var/lib/incus")
 DATABASE = INCUS_STATE / "database"
 FIRST_START = STATE / "incus-first-start"
 """There from before the first start until the daemon has answered and all that it wrote is on disk."""

@@ -28,6 +28,7 @@ class Service:
 SERVICES = (
     Service("ssh.service"),
     Service("chrony.service"),
+    Service("nftables.service"),
     Service("cockpit.socket"),
     Service("lldpd.service", required=False),
     # Ends with an error on a machine whose disks all hide behind a RAID controller.

@@ -6,14 +6,17 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
 from hostlib.errors import StepError
 from hostlib.sizes import MIB
+
+if TYPE_CHECKING:
+    import ssl
 
 FIRST_WAIT_SECONDS: Final = 1.0
 LONGEST_WAIT_SECONDS: Final = 30.0
@@ -34,8 +37,12 @@ class Request:
     accept: str = "*/*"
     fingerprint: str = ""
     """SHA-256 of the server's certificate (DER) as 64 hexadecimal digits: replaces CA and host name."""
+    trust: ssl.SSLContext | None = None
+    """Which certificates are trusted and which one is shown, in place of what the system says."""
     token: SecretStr | None = None
     """Sent as `Authorization: Bearer`, to the server of `url` alone."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Name and value of those that are sent beside the usual ones; nothing secret."""
     limit_bytes: int = MIB
     """Of the response's body."""
     timeout_seconds: float = 60
@@ -52,16 +59,26 @@ class Response:
     content_type: str
     """Without parameters, in lower case; empty when the server gave none."""
     body: bytes
+    date: str = field(default="", compare=False)
+    """The server's clock, as it gave it (RFC 9110, 6.6.1)."""
 
 
 class HttpError(StepError):
     """A request that failed. Its text names the server and holds no secret of the request."""
 
-    def __init__(self, reason: str, *, final: bool = False) -> None:
-        """Take what went wrong as one line; `final` tells that trying again is of no use."""
+    def __init__(
+        self, reason: str, *, final: bool = False, verify_code: int = 0, closed: bool = False
+    ) -> None:
+        """Take what went wrong as one line; `final` tells that trying again is of no use.
+
+        `verify_code` is OpenSSL's X509_V_ERR_… when the server's certificate is the reason, else 0; `closed`: the server
+        has hung up without an answer, as one does that does not trust the client's certificate.
+        """
         super().__init__(reason)
         self.reason = reason
         self.final = final
+        self.verify_code = verify_code
+        self.closed = closed
 
 
 def send(request: Request) -> Response:

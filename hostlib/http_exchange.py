@@ -63,11 +63,16 @@ def _session() -> aiohttp.ClientSession:
 async def _hop(session: aiohttp.ClientSession, request: Request, url: URL) -> Response | tuple[Request, URL]:
     """Ask one server; give its answer, or the request and URL to go on with. Raises HttpError, TimeoutError."""
     headers = {"Accept": request.accept, "Accept-Encoding": "identity", "User-Agent": "Slipway"}
+    headers |= dict(request.headers)
     if request.body is not None:
         headers["Content-Type"] = request.content_type
     if request.token is not None:
         headers["Authorization"] = f"Bearer {request.token.get_secret_value()}"
-    pin = aiohttp.Fingerprint(bytes.fromhex(request.fingerprint)) if request.fingerprint else True
+    pin = (
+        aiohttp.Fingerprint(bytes.fromhex(request.fingerprint))
+        if request.fingerprint
+        else request.trust or True
+    )
     try:
         async with session.request(
             request.method, url, data=request.body, headers=headers, ssl=pin, allow_redirects=False
@@ -119,7 +124,7 @@ async def _read(request: Request, url: URL, answer: aiohttp.ClientResponse) -> R
         what = f"the body is larger than {render_size(request.limit_bytes)}"
         raise _error(url, what, "check what the server gives at this URL", final=True)
     kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    return Response(answer.status, kind, body)
+    return Response(answer.status, kind, body, answer.headers.get("Date", ""))
 
 
 async def _refused(request: Request, url: URL, answer: aiohttp.ClientResponse) -> NoReturn:
@@ -150,10 +155,12 @@ def _untrusted(url: URL, error: aiohttp.ClientConnectorCertificateError, seen: s
     why = getattr(inner, "verify_message", "") or type(inner).__name__
     shown = f"; its SHA-256 fingerprint is {seen}" if seen else ""
     todo = "give that fingerprint if it is the server's own" if seen else "give its SHA-256 fingerprint"
-    young = getattr(inner, "verify_code", 0) == NOT_YET_VALID
+    code = getattr(inner, "verify_code", 0)
+    young = code == NOT_YET_VALID
     hint = ", or set the clock" if young else ""
     # The clock may yet be set from the network.
-    return _error(url, f"the certificate is not trusted ({why}){shown}", todo + hint, final=not young)
+    what = f"the certificate is not trusted ({why}){shown}"
+    return HttpError(str(Problem(redact_url(str(url)), what, todo + hint)), final=not young, verify_code=code)
 
 
 def _broken(url: URL, error: Exception) -> HttpError:
@@ -180,6 +187,7 @@ def _broken(url: URL, error: Exception) -> HttpError:
             what, todo = "the answer is not HTTP", "check which service listens there"
         case aiohttp.ClientError() | OSError():
             what, todo = "the connection was closed before the answer", "check the server and the network"
+            return HttpError(str(Problem(redact_url(str(url)), what, todo)), closed=True)
         case _:
             return _error(url, "cannot be asked for", "correct the URL and the token", final=True)
     return _error(url, what, todo)

@@ -22,6 +22,8 @@ class NetworkConfig(Record):
     gateway: str
     dns: tuple[str, ...]
     domain: str
+    management: tuple[str, ...] = ()
+    """Networks from which the node's ports can be reached; none: from everywhere."""
     other_nics: tuple[str, ...] = ()
     """Every other physical NIC, in the node's names: listed as `manual`."""
     pinned: dict[str, str] = Field(default_factory=dict)

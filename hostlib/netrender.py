@@ -23,7 +23,8 @@ def _environment() -> Environment:
     )
 
 
-def _render(template: str, **values: object) -> str:
+def render_template(template: str, **values: object) -> str:
+    """Give the text of a template of this package. Raises jinja2.UndefinedError."""
     return _environment().get_template(template).render(**values)
 
 
@@ -31,13 +32,13 @@ def render_interfaces(network: NetworkConfig) -> str:
     """Give /etc/network/interfaces for ifupdown2. Raises ValueError when the address is none."""
     version = ipaddress.ip_interface(network.address).version
     family = "inet6" if version == 6 else "inet"
-    return _render("interfaces.j2", network=network, bridge=BRIDGE, family=family)
+    return render_template("interfaces.j2", network=network, bridge=BRIDGE, family=family)
 
 
 def render_hosts(fqdn: str, address: str) -> str:
     """Give /etc/hosts; `address` may have a prefix length. Raises ValueError when it is no address."""
     plain = ipaddress.ip_interface(address).ip
-    return _render("hosts.j2", fqdn=fqdn, hostname=fqdn.split(".", 1)[0], address=plain)
+    return render_template("hosts.j2", fqdn=fqdn, hostname=fqdn.split(".", 1)[0], address=plain)
 
 
 def render_hostname(fqdn: str) -> str:
@@ -47,9 +48,9 @@ def render_hostname(fqdn: str) -> str:
 
 def render_resolv_conf(domain: str, dns: Sequence[str]) -> str:
     """Give /etc/resolv.conf."""
-    return _render("resolv.conf.j2", domain=domain, dns=dns)
+    return render_template("resolv.conf.j2", domain=domain, dns=dns)
 
 
 def render_link(mac: str, name: str) -> str:
     """Give the systemd .link file that names the interface with this MAC `name` for good."""
-    return _render("link.j2", mac=mac.lower(), name=name)
+    return render_template("link.j2", mac=mac.lower(), name=name)

@@ -71,7 +71,8 @@ def write_pair(pair: Pair, root: Path) -> None:
     """Write the pair of the web console of the system at `root`. Raises OSError."""
     certificate, key = (root / path.relative_to("/") for path in (CERTIFICATE, KEY))
     # The certificate comes last: Cockpit looks for *.cert and would take one whose key is another's.
-    certificate.unlink(missing_ok=True)
+    if not key.exists() or key.read_bytes() != pair.key_pem:
+        certificate.unlink(missing_ok=True)
     write_atomic(key, pair.key_pem, 0o600)
     write_atomic(certificate, pair.certificate_pem)
 

@@ -11,8 +11,8 @@ for goal in "$@"; do
 		[ "$(id -u)" = 0 ] || packages="$packages uidmap"
 		;;
 	test)
-		packages="$packages dnsmasq-base e2fsprogs git iproute2 ipxe-qemu mtools openssh-client ovmf python3 python3-venv
-			qemu-system-x86 qemu-utils xorriso"
+		packages="$packages chromium dnsmasq-base e2fsprogs git iproute2 ipxe-qemu mtools openssh-client ovmf python3
+			python3-venv qemu-system-x86 qemu-utils xorriso"
 		;;
 	*)
 		echo "deps: unknown goal '$goal'; use iso, test or both" >&2

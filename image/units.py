@@ -37,6 +37,7 @@ ENABLED: Final = {
     "slipway-firstboot.service": "slipway-firstboot.service",
     "slipway-shell@tty2.service": "slipway-shell@.service",
     "slipway-check.timer": "slipway-check.timer",
+    "slipway-agent.service": "slipway-agent.service",
 }
 """Units of ours that start by themselves: instance -> unit file."""
 MASKED: Final = (

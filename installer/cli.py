@@ -16,6 +16,7 @@ from hostlib.inventory import Inventory, parse_inventory, render_inventory, rend
 from hostlib.release import read_release, render_release
 from installer.answers import Answers, parse_answers, render_schema
 from installer.config import InstallConfig
+from installer.redaction import collect_secrets, redact_all
 from installer.resolve import check_answers, resolve
 from installer.steps.base import Preview
 from installer.volumes import read_answer
@@ -142,7 +143,7 @@ def _validate(options: argparse.Namespace) -> int:
     if options.inventory is None:
         check_answers(answers)
     resolved = answers if options.inventory is None else _resolve(answers, options.inventory)
-    print(resolved.model_dump_json(by_alias=True, indent=2))
+    print(redact_all(resolved.model_dump_json(by_alias=True, indent=2), collect_secrets(resolved)))
     return ExitStatus.DONE
 
 

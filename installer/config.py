@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, SecretStr
 from hostlib.inventory import Record
 from hostlib.netconfig import NetworkConfig
 from hostlib.ports import WEB_CONSOLE
+from hostlib.seed import Mode
 
 SCHEMA: Final = 1
 
@@ -67,6 +68,21 @@ class FirstBootHook(Record):
     """Where it is fetched from; None with `from-iso`."""
 
 
+class EnrollmentConfig(Record):
+    """How the node comes to be in a cluster."""
+
+    mode: Mode = "bootstrap"
+    cluster_name: str = ""
+    """Of the new cluster."""
+    urls: tuple[str, ...] = ()
+    """Of members of the cluster to join, `https://host:port`."""
+    fingerprint: str = ""
+    """SHA-256 of its CA certificate, 64 hex digits in lower case."""
+    token: SecretStr | None = None
+    token_file: str = ""
+    """Path on the medium where the token is; what it holds is read before the installation begins."""
+
+
 class InstallConfig(Record):
     """A resolved installation. `plan.plan_install` turns it into steps."""
 
@@ -95,6 +111,7 @@ class InstallConfig(Record):
     reboot_on_error: bool = False
     on_existing: Literal["rename", "refuse", "wipe"] = "rename"
     """What becomes of what is on the disks; the guard before the first write reads it."""
+    enrollment: EnrollmentConfig = Field(default_factory=EnrollmentConfig)
     first_boot: FirstBootHook | None = None
     webhook: Endpoint | None = None
     report: ReportTarget | None = None

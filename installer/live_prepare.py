@@ -15,6 +15,7 @@ from hostlib.probe import read_inventory
 from hostlib.run import Runner
 from installer.answers import Answers, parse_answers
 from installer.config import InstallConfig
+from installer.enrollment import read_token_file
 from installer.execute import unmount_leftovers
 from installer.hook import read_hook
 from installer.leases import apply_resolver, wait_for_leases
@@ -83,6 +84,7 @@ def prepare(answers: Answers, runner: Runner, say: Say, warn: Say, note: Note) -
     target = next(disk for disk in inventory.disks if disk.stable_path == config.target.path)
     for warning in config.warnings:
         warn(warning)
+    config = config.model_copy(update={"enrollment": read_token_file(config.enrollment)})
     hook = None
     if config.first_boot:
         hook = read_hook(config.first_boot, lambda text: warn(f"first-boot: {text}"))

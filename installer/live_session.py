@@ -66,6 +66,8 @@ class Session:
         self._fqdn = fqdn if isinstance(fqdn, str) else ""
         self._report.open(None, collect_secrets(answers))
         prepared = prepare(answers, self._runner, self._say, self.warn, self._note)
+        # The token that is in a file on the medium, or in the string of `slipway token create`.
+        self._report.open(None, collect_secrets(prepared.config))
         self._fqdn = prepared.config.fqdn
         self._report.describe(prepared.inventory, self._fqdn)
         return prepared

@@ -12,6 +12,8 @@ from installer.execute import render_target
 
 LOG_LINES = 12
 HOW_TO_GET_A_SHELL = "A shell: Alt+F2 on the screen, Enter on a serial console."
+OF_CLUSTER = "Once the node is in its cluster it shows another certificate, whose\nfingerprint is on the node's own console."
+"""The CA of the cluster signs it, after the installation."""
 
 
 def render_intent(config: InstallConfig, source: str) -> str:
@@ -40,6 +42,7 @@ def render_success(config: InstallConfig, fingerprint: str, *, restarts: bool) -
         f"\n{config.fqdn} is installed. {now}\n"
         "The first boot takes a few minutes. Then the node is at\n\n"
         + "\n".join(console)
+        + ("" if config.enrollment.mode == "none" else f"\n\n{OF_CLUSTER}")
         + "\n\nIf the machine starts this medium again, remove it or choose the disk in the firmware.\n"
     )
 

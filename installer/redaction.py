@@ -9,14 +9,16 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import BaseModel, SecretStr
 
+from hostlib.join_string import PREFIX
 from hostlib.run import redact
 
 SHORTEST: Final = 4
 NAME: Final = r"(?:pass|token|secret|key|sig)"
 # A quoted value after a name that tells a secret, in TOML or JSON, whatever else is wrong with the text.
 _ASSIGNED: Final = re.compile(
-    r"(?:password|token|secret)[\w-]*[\"']?\s*[=:]\s*(?:\"+|'+)([^\"'\n]{4,})", re.IGNORECASE
+    r"(?:password|token(?![_-]file)|secret)[\w-]*[\"']?\s*[=:]\s*(?:\"+|'+)([^\"'\n]{4,})", re.IGNORECASE
 )
+_JOIN_STRING: Final = re.compile(rf"{re.escape(PREFIX)}[\w-]+")
 _USERINFO: Final = re.compile(r"https?://[^\s/?#\"']+@[^\s\"']*", re.IGNORECASE)
 
 
@@ -32,6 +34,7 @@ def collect_secrets(value: object) -> set[str]:
 def find_secrets(text: str) -> set[str]:
     """Give what looks like a secret in the text of an answer that may be no answer at all."""
     found = {match[1] for match in _ASSIGNED.finditer(text)}
+    found |= set(_JOIN_STRING.findall(text))
     for match in _USERINFO.finditer(text):
         found |= set(_in_url(match[0]))
     return found

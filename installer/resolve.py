@@ -20,9 +20,16 @@ from hostlib.netconfig import NetworkConfig
 from installer.answers import Answers, DiskSetup, FirstBoot, LvmOptions, Report, Webhook
 from installer.answers.disks import uncarried
 from installer.config import DiskTarget, Endpoint, FirstBootHook, InstallConfig, Layout, ReportTarget
+from installer.enrollment import resolve_enrollment
 from installer.layout import plan_layout
 from installer.resolve_disk import choose_disk, choose_disks, render_disk
-from installer.resolve_network import resolve_fqdn, resolve_network, warn_of_names
+from installer.resolve_network import (
+    check_management,
+    resolve_fqdn,
+    resolve_network,
+    warn_of_management,
+    warn_of_names,
+)
 
 VG: Final = "pve"
 # What the live system, its boot loader or its network boot put on the command line: live-boot's own parameters
@@ -56,6 +63,9 @@ def resolve(answers: Answers, inventory: Inventory) -> InstallConfig:
     fqdn = _collect(problems, lambda: resolve_fqdn(answers, inventory))
     domain = fqdn.partition(".")[2] if fqdn else ""
     network = _collect(problems, lambda: resolve_network(answers.network, inventory, domain))
+    mode = resolve_enrollment(answers.enrollment).mode
+    if network is not None:
+        _collect(problems, lambda: check_management(network, mode))
     blocking = (*blocking_problems(findings), *existing)
     if problems:
         raise UserError((*problems, *blocking))
@@ -151,12 +161,18 @@ def _config(  # noqa: PLR0917 - one parameter a decision
         reboot_mode=settings.reboot_mode,
         reboot_on_error=settings.reboot_on_error,
         on_existing=answers.disk_setup.on_existing,
+        enrollment=resolve_enrollment(answers.enrollment),
         first_boot=_first_boot(answers.first_boot),
         webhook=_endpoint(answers.post_installation_webhook),
         report=_report(answers.report),
         allowed_checks=tuple(dict.fromkeys(finding.id for finding in allowed)),
-        warnings=(*_render_allowed(allowed), *warn_of_names(answers.network, inventory)),
+        warnings=(*_render_allowed(allowed), *_warn_of_network(answers, inventory, network)),
     )
+
+
+def _warn_of_network(answers: Answers, inventory: Inventory, network: NetworkConfig) -> list[str]:
+    mode = resolve_enrollment(answers.enrollment).mode
+    return [*warn_of_names(answers.network, inventory), *warn_of_management(network, mode)]
 
 
 def _endpoint(target: Webhook | Report | None) -> Endpoint | None:

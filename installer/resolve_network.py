@@ -9,6 +9,7 @@ from collections import Counter
 from hostlib.errors import Problem, UserError
 from hostlib.inventory import Inventory, Lease, Nic
 from hostlib.netconfig import NetworkConfig
+from hostlib.seed import Mode
 from installer.answers import Answers, Network
 from installer.answers.advice import KERNEL_NAME
 from installer.answers.model import Pinning
@@ -55,6 +56,7 @@ def resolve_network(network: Network, inventory: Inventory, domain: str) -> Netw
         gateway=gateway,
         dns=dns,
         domain=domain,
+        management=network.management,
         other_nics=tuple(
             names.get(other.mac, other.name)
             for other in inventory.nics
@@ -96,6 +98,30 @@ def _refuse_kernel_names(pinning: Pinning, physical: list[Nic]) -> None:
         what = f"the kernel gives out {', '.join(names)} itself, and this machine has {len(physical)} cards"
         todo = "use other names, such as 'lan0': else a card can lose its name at a start, and the node its network"
         raise UserError(Problem("network.interface-name-pinning.mapping", what, todo))
+
+
+def check_management(network: NetworkConfig, mode: Mode) -> None:
+    """Raise UserError when a node that is to be in a cluster is in none of the management networks.
+
+    A list is the same on all members, and each lets in the others by it alone. The gateway need not be in it: who
+    comes through a gateway keeps his own address.
+    """
+    if mode != "none" and (what := _outside(network)):
+        todo = "add its network: the other members of its cluster could not be reached by it"
+        raise UserError(Problem("network.management", what, todo))
+
+
+def warn_of_management(network: NetworkConfig, mode: Mode) -> list[str]:
+    """Give the same as a warning for a node that stays alone."""
+    what = _outside(network) if mode == "none" else ""
+    return [f"network.management: {what}; its neighbours cannot reach it"] if what else []
+
+
+def _outside(network: NetworkConfig) -> str:
+    address = ipaddress.ip_interface(network.address).ip
+    if not network.management or any(address in ipaddress.ip_network(one) for one in network.management):
+        return ""
+    return f"the node's own address {address} is in none of {', '.join(network.management[:5])}"
 
 
 def warn_of_names(network: Network, inventory: Inventory) -> list[str]:

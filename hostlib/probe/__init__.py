@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from hostlib.dmi import read_dmi
 from hostlib.files import read_if_there
 from hostlib.inventory import Controller, Disk, Inventory, Lease, Nic
 from hostlib.probe.attempt import attempt
@@ -21,7 +22,6 @@ from hostlib.probe.nics import read_nics
 from hostlib.probe.platform import (
     read_clock,
     read_cpu,
-    read_dmi,
     read_firmware,
     read_kernel_cmdline,
     read_memory_bytes,

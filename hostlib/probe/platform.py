@@ -10,7 +10,7 @@ from typing import Final, Literal
 from hostlib.errors import UserError
 from hostlib.files import read_if_there
 from hostlib.http import redact_url
-from hostlib.inventory import Clock, Cpu, Dmi, Firmware
+from hostlib.inventory import Clock, Cpu, Firmware
 from hostlib.paths import RELEASE
 from hostlib.probe.smbios import parse_uefi_capable
 from hostlib.probe.source import Source
@@ -23,20 +23,6 @@ _EFI: Final = Path("sys/firmware/efi")
 _SMBIOS: Final = Path("sys/firmware/dmi/tables/DMI")
 _RTC: Final = Path("sys/class/rtc/rtc0/since_epoch")
 _SECURE_BOOT: Final = _EFI / "efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
-
-
-def read_dmi(root: Path = Path("/")) -> Dmi:
-    """Read the machine's identity. The serial and the UUID are readable by root only."""
-
-    def value(name: str) -> str:
-        return read_if_there(root / _DMI / name) or ""
-
-    return Dmi(
-        vendor=value("sys_vendor"),
-        product=value("product_name"),
-        serial=value("product_serial"),
-        uuid=value("product_uuid").lower(),
-    )
 
 
 def read_firmware(root: Path = Path("/")) -> Firmware:

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from installer.answers.disks import DiskSetup
+from installer.answers.enrollment import Enrollment
 from installer.answers.section import Filter, Fingerprint, Section, Url
 from installer.answers.ssh_keys import check_ssh_keys
 from installer.answers.tables import KEYBOARDS
@@ -36,6 +37,7 @@ from installer.answers.values import (
     check_mac,
     check_mail,
     check_mapping,
+    check_network,
     check_password,
     check_timezone,
     is_locked,
@@ -43,6 +45,7 @@ from installer.answers.values import (
 
 Event = Literal["started", "phase", "succeeded", "failed"]
 EVENTS: Final[tuple[Event, ...]] = ("started", "phase", "succeeded", "failed")
+MOST_NETWORKS: Final = 64
 T = TypeVar("T")
 
 
@@ -127,7 +130,16 @@ class Network(Section):
     gateway: Ip | None = Field(default=None, validate_default=True)
     dns: Ip | None = Field(default=None, validate_default=True)
     filter: Filter | None = Field(default=None, validate_default=True)
+    management: tuple[Annotated[str, AfterValidator(check_network)], ...] = ()
+    """Networks from which the node's ports can be reached; none: from everywhere."""
     interface_name_pinning: Pinning | None = None
+
+    @field_validator("management")
+    @classmethod
+    def _few(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        if len(networks) > MOST_NETWORKS:
+            raise ValueError(f"{len(networks)} networks are listed; give {MOST_NETWORKS} at most")
+        return networks
 
     @field_validator("cidr", "gateway", "dns", "filter")
     @classmethod
@@ -200,6 +212,7 @@ class Answers(Section):
     network: Network
     disk_setup: DiskSetup
     checks: Checks | None = None
+    enrollment: Enrollment | None = None
     first_boot: FirstBoot | None = None
     post_installation_webhook: Webhook | None = None
     report: Report | None = None

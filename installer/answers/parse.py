@@ -21,6 +21,7 @@ from installer.answers.disks import (
     ZfsOptions,
     uncarried,
 )
+from installer.answers.enrollment import Enrollment
 from installer.answers.load import load_section, load_tables, render_path
 from installer.answers.model import (
     EVENTS,
@@ -46,7 +47,6 @@ ALIASES: Final = {
 }  # fmt: skip
 """Deprecated spellings that the peer still takes."""
 REFUSED: Final = {
-    "enrollment": ("this section is not supported by this version", "remove it"),
     "packages": ("this section is unknown: the image is installed as it is, without further packages",
                  "remove it; use apt on the node, or a [first-boot] hook"),
 }  # fmt: skip
@@ -62,6 +62,7 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
     "disk-setup.btrfs": BtrfsOptions,
     "disk-setup.match": Match,
     "checks": Checks,
+    "enrollment": Enrollment,
     "first-boot": FirstBoot,
     "post-installation-webhook": Webhook,
     "report": Report,
@@ -165,8 +166,8 @@ def _table_at(data: dict[str, Any], path: Sequence[str | int]) -> dict[Any, Any]
 
 def _problem(details: ErrorDetails, data: dict[str, Any]) -> Problem:
     loc = details["loc"]
-    if loc[:2] == ("global", "fqdn"):
-        # The third is the form that the value has: a text or a table.
+    if loc[:2] in {("global", "fqdn"), ("enrollment", "url")}:
+        # The third is the form that the value has: a text, or a table or list.
         loc = loc[:2] + loc[3:]
     if loc[2:3] == ("mapping",) and loc[4:] == ("[key]",):
         # It is about the key itself, not about its value.

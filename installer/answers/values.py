@@ -119,6 +119,19 @@ def check_ip(text: str) -> str:
     return str(address)
 
 
+def check_network(text: str) -> str:
+    """Give a network in its usual form. Raises ValueError unless it is one."""
+    try:
+        interface = ipaddress.ip_interface(text)
+    except ValueError:
+        interface = None
+    if interface is None or "%" in text or "/" not in text:
+        raise ValueError(f"{quote(text)} is no network; give one such as '192.0.2.0/24'")
+    if interface.ip != interface.network.network_address:
+        raise ValueError(f"'{text}' is an address in a network; give '{interface.network}'")
+    return str(interface.network)
+
+
 def check_gateway(gateway: str, cidr: str) -> None:
     """Raise ValueError unless the kernel takes `gateway` for a node with the address `cidr`.
 

@@ -7,32 +7,45 @@ from datetime import UTC, datetime
 from typing import ClassVar
 
 from hostlib.files import write_atomic
+from hostlib.inventory import Dmi
 from hostlib.paths import EVENTS, INSTALL_LOG, LOGS, RELEASE
 from hostlib.release import read_release
-from hostlib.seed import SEED_PATH, NodeSeed, write_seed
+from hostlib.seed import SEED_PATH, NodeSeed, SeedEnrollment, write_seed
 from installer.config import InstallConfig
 from installer.redaction import collect_secrets, redact_all
 from installer.steps.base import Context, Preview, Progress
 from installer.steps.lvm import THIN_POOL, VG
 
 
-def plan_seed(config: InstallConfig, *, install_id: str, installed_at: str, version: str) -> NodeSeed:
-    """Give the seed of the node."""
+def plan_seed(
+    config: InstallConfig, *, install_id: str, installed_at: str, version: str, machine: Dmi | None = None
+) -> NodeSeed:
+    """Give the seed of the node. Only here the token goes on: what is printed of a seed shows asterisks."""
+    enrollment = config.enrollment
     return NodeSeed(
         install_id=install_id,
         installed_at=installed_at,
         version=version,
         fqdn=config.fqdn,
         address=config.network.address,
+        management=config.network.management,
         vg=VG,
         thin_pool=THIN_POOL if config.layout.data_bytes else None,
         mailto=config.mailto,
+        machine=machine or Dmi(),
+        enrollment=SeedEnrollment(
+            mode=enrollment.mode,
+            cluster_name=enrollment.cluster_name,
+            urls=enrollment.urls,
+            fingerprint=enrollment.fingerprint,
+            token=enrollment.token,
+        ),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Handoff:
-    """Step: seed, configuration, answer and log are on the node. None of them holds a secret."""
+    """Step: seed, configuration, answer and log are on the node. No secret but the token for the cluster, in the seed."""
 
     config: InstallConfig
     name: ClassVar[str] = "handoff"
@@ -57,8 +70,13 @@ class Handoff:
         del progress
         now = datetime.now(UTC).isoformat(timespec="seconds")
         release = read_release(context.target / RELEASE.relative_to("/"))
+        machine = context.inventory.dmi if context.inventory else None
         seed = plan_seed(
-            self.config, install_id=context.install_id, installed_at=now, version=release.version
+            self.config,
+            install_id=context.install_id,
+            installed_at=now,
+            version=release.version,
+            machine=machine,
         )
         write_seed(seed, context.target)
         logs = context.target / LOGS.relative_to("/")

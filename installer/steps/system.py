@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from hostlib.errors import StepError
 from hostlib.files import write_atomic
+from hostlib.firewall import RULES, render_firewall
 from hostlib.netrender import (
     render_hostname,
     render_hosts,
@@ -60,6 +61,8 @@ def render_files(config: InstallConfig) -> dict[str, str]:
         "etc/hosts": render_hosts(config.fqdn, network.address),
         "etc/resolv.conf": render_resolv_conf(network.domain, network.dns),
         "etc/network/interfaces": render_interfaces(network),
+        # The image's lets in everybody, and first boot comes when sshd is reached already.
+        str(RULES.relative_to("/")): render_firewall(network.management),
         "etc/default/keyboard": render_keyboard(config.keyboard),
         "etc/default/locale": "LANG=C.UTF-8\n",
         # Empty, not absent: systemd makes an id at the first boot and does not ask questions.

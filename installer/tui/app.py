@@ -14,6 +14,7 @@ from installer.tui.controller import Controller, State
 from installer.tui.flow import Flow, Stop
 from installer.tui.page import Dialog, Screen, Scroll, text_dialog
 from installer.tui.place import GUEST_RUNNING, HALF_WRITTEN, NOTHING_WRITTEN, OWN, Place
+from installer.tui.screens.cluster import Cluster
 from installer.tui.screens.disk import TargetDisk
 from installer.tui.screens.end import Done, Failure
 from installer.tui.screens.locale import Locale
@@ -70,7 +71,7 @@ def make_flow(controller: Controller, moved: Callable[[], None]) -> Flow[ScreenC
     def when(*states: State) -> Callable[[], bool]:
         return lambda: controller.state in states
 
-    entered = (Welcome, TargetDisk, Locale, Password, Network, Summary)
+    entered = (Welcome, TargetDisk, Locale, Password, Network, Cluster, Summary)
     stops: list[Stop[ScreenClass]] = [
         *(Stop(screen, when(State.EDITING)) for screen in entered),
         Stop(Progress, when(State.CONFIRMED, State.INSTALLING)),

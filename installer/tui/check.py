@@ -7,6 +7,7 @@ from typing import Final
 
 from hostlib.errors import Problem, UserError
 from hostlib.inventory import Inventory
+from hostlib.join_string import JoinString, is_join_string, render_join_string
 from hostlib.sizes import GIB, render_size
 from installer.answers import Answers, parse_answers
 from installer.config import InstallConfig
@@ -28,7 +29,11 @@ MISSING_TEXTS: Final = {
     "cidr": "no address is given; give one such as 192.0.2.10/24",
     "gateway": "no address is given; give the router's, such as 192.0.2.1",
     "dns": "no address is given; give a name server's, such as 192.0.2.1",
+    "token": "nothing is given; paste the line that `slipway token create` prints on a member",
 }
+NO_LINE: Final = (
+    "this is not the line; paste all of what `slipway token create` prints, which begins with slipway1."
+)
 NO_NUMBER: Final = "it is no number; give a size in GiB such as 64 or 7.5, or nothing"
 URL_FOR_KEY: Final = "this is a URL; choose Fetch key"
 TWO_PASSWORDS: Final = "the two entries differ; type the password again"
@@ -44,6 +49,7 @@ RIGHT: Final = Draft(
     cidr="192.0.2.2/24",
     gateway="192.0.2.1",
     dns="192.0.2.1",
+    token=render_join_string(JoinString(("https://192.0.2.1",), "0" * 64, "0" * 64)),
 )
 """A value that is right by itself for each field."""
 
@@ -110,6 +116,8 @@ def _field(problem: Problem, draft: Draft) -> str:
         return "disk"
     if where == "disk-setup.lvm":
         return "maxroot" if draft.maxroot else "swapsize"
+    if where in {"enrollment.url", "enrollment.fingerprint"}:
+        return "token"
     if where == "disk-setup.filter":
         return "disk"
     places = ((place, field) for field, place in PLACES.items())
@@ -126,6 +134,8 @@ def _worded(draft: Draft, field: str, message: str) -> str:
         return MISSING_TEXTS[field]
     if field == "ssh_keys" and is_url(value):
         return URL_FOR_KEY
+    if field == "token" and not is_join_string(value):
+        return NO_LINE
     if field in SIZES and "is a text" in message:
         return NO_NUMBER
     return message

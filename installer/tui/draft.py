@@ -22,6 +22,10 @@ HOW_TO_ADD: Final = """\
 # The password is not kept. Add its hash to [global], made by `mkpasswd` or `openssl passwd -6`:
 #   root-password-hashed = "$6$..."
 """
+HOW_TO_JOIN: Final = """\
+# The token is not kept. Add to [enrollment] the line that `slipway token create` prints on a member of the cluster:
+#   token = "slipway1..."
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,11 @@ class Draft:
     dns: str = ""
     pin_names: bool = True
     """On, as in the peer's interactive installer: a card that is added later cannot rename the bridge's port."""
+    cluster: Literal["bootstrap", "join", "none"] = "bootstrap"
+    cluster_name: str = ""
+    """Of a new cluster; empty: the default."""
+    token: str = field(default="", repr=False)
+    """The line of `slipway token create`, to join by."""
     reboot_mode: Literal["reboot", "power-off"] = "reboot"
     allow: str = ""
     """Ids of the checks that may find what they find, with blanks between."""
@@ -79,6 +88,9 @@ PLACES: Final[Mapping[str, str]] = {
     "gateway": "network.gateway",
     "dns": "network.dns",
     "pin_names": "network.interface-name-pinning",
+    "cluster": "enrollment.mode",
+    "cluster_name": "enrollment.cluster-name",
+    "token": "enrollment.token",
     "reboot_mode": "global.reboot-mode",
     "allow": "checks.allow",
 }
@@ -91,14 +103,13 @@ def is_url(text: str) -> bool:
 
 
 def to_tables(draft: Draft) -> dict[str, Any]:
-    """Give the draft in the answer file's form, with the plain password: for the installation, never for a file.
+    """Give the draft in the answer file's form, with password and token: for the installation, never for a file.
 
     What has not been entered is left out, so that the parser says that it is missing.
     """
     kind, _, value = draft.nic.partition("=")
     keys = [line for line in draft.ssh_keys.splitlines() if line.strip()]
     lvm = {name: _number(text) for name in SIZES if (text := getattr(draft, name).strip())}
-    pinning = {"enabled": True} if draft.pin_names else {}
     tables: dict[str, dict[str, Any]] = {
         "global": {
             "keyboard": draft.keyboard,
@@ -116,13 +127,14 @@ def to_tables(draft: Draft) -> dict[str, Any]:
             "gateway": draft.gateway.strip(),
             "dns": draft.dns.strip(),
             "filter": {kind: value} if value else {},
-            "interface-name-pinning": pinning,
+            "interface-name-pinning": {"enabled": True} if draft.pin_names else {},
         },
         "disk-setup": {
             "filesystem": draft.filesystem,
             "disk-list": [draft.disk.removeprefix("/dev/disk/by-id/")] if draft.disk else [],
             "lvm": lvm,
         },
+        "enrollment": _enrollment(draft),
         "checks": {"allow": draft.allow.split()},
     }
     entered = {
@@ -130,6 +142,12 @@ def to_tables(draft: Draft) -> dict[str, Any]:
         for name, table in tables.items()
     }
     return {name: table for name, table in entered.items() if table or name != "checks"}
+
+
+def _enrollment(draft: Draft) -> dict[str, str]:
+    """Give what belongs to the choice that was made; what was entered for another stays in the draft alone."""
+    own = {"bootstrap": {"cluster-name": draft.cluster_name.strip()}, "join": {"token": draft.token}}
+    return {"mode": draft.cluster, **own.get(draft.cluster, {})}
 
 
 def _number(text: str) -> int | float | str:
@@ -141,16 +159,18 @@ def _number(text: str) -> int | float | str:
 
 
 def render_answer(draft: Draft, *, password_hash: str) -> str:
-    """Give the draft as an answer file to keep. It never holds the plain password.
+    """Give the draft as an answer file to keep. It never holds the plain password, nor a token.
 
     `password_hash` is one of crypt(5); empty: the file says how to add one.
     """
     tables = to_tables(draft)
     tables["global"].pop("root-password", None)
+    tables["enrollment"].pop("token", None)
     if password_hash:
         tables["global"]["root-password-hashed"] = password_hash
     notes = [WHAT_IS_ALLOWED] if draft.allow else []
     notes += [] if password_hash else [HOW_TO_ADD]
+    notes += [HOW_TO_JOIN] if draft.cluster == "join" else []
     return f"{HEADER}{''.join(notes)}\n{render_tables(tables)}"
 
 

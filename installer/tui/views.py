@@ -14,7 +14,7 @@ from hostlib.inventory import Content, Inventory, Neighbour
 from hostlib.sizes import MIB, render_size
 from installer.answers import LvmOptions
 from installer.answers.model import Pinning
-from installer.config import InstallConfig
+from installer.config import EnrollmentConfig, InstallConfig
 from installer.config import Layout as DiskLayout
 from installer.layout import plan_layout
 from installer.resolve import VG
@@ -230,6 +230,19 @@ def _sizes(layout: DiskLayout, disk_bytes: int) -> str:
     return ", ".join(texts)
 
 
+def view_cluster(enrollment: EnrollmentConfig) -> str:
+    """Give the cluster that a node makes or joins, in a line."""
+    if enrollment.mode == "none":
+        return "none, the node stays alone"
+    if enrollment.mode == "bootstrap":
+        return f"a new one, {enrollment.cluster_name}"
+    first, *others = enrollment.urls
+    more = f" and {len(others)} more" if others else ""
+    return (
+        f"joins {first.removeprefix('https://')}{more}, fingerprint {enrollment.fingerprint[:16].upper()}..."
+    )
+
+
 def view_intent(config: InstallConfig, machine: Inventory, warnings: Sequence[str]) -> Intent:
     """Give what will be done. `warnings` are those about the answers."""
     target, network = config.target, config.network
@@ -253,6 +266,7 @@ def view_intent(config: InstallConfig, machine: Inventory, warnings: Sequence[st
             ("Gateway, DNS", f"{network.gateway}, {', '.join(network.dns)}"),
             ("Country", f"{config.country}, {config.timezone}, keyboard {config.keyboard}"),
             ("Root", f"mail to {config.mailto}, ssh keys: {len(config.root_ssh_keys)}"),
+            ("Cluster", view_cluster(config.enrollment)),
             ("File system", config.filesystem),
             ("Sizes", _sizes(config.layout, target.size_bytes)),
         ),

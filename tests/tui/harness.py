@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 import urwid
@@ -37,10 +37,14 @@ TO_LOCALE = TO_DISK + "enter enter "
 ENTER_LOCALE = "'aust' down enter tab tab tab enter "
 ENTER_PASSWORD = "'long enough' tab 'long enough' tab 'ops@example.test' tab tab enter "
 ENTER_NETWORK = "tab tab tab tab tab tab enter "
+ENTER_CLUSTER = "tab tab enter "
 TO_PASSWORD = TO_LOCALE + ENTER_LOCALE
 TO_NETWORK = TO_PASSWORD + ENTER_PASSWORD
-TO_SUMMARY = TO_NETWORK + ENTER_NETWORK
-TO_SUMMARY_OF_FULL_DISK = TO_DISK + "down down enter enter " + ENTER_LOCALE + ENTER_PASSWORD + ENTER_NETWORK
+TO_CLUSTER = TO_NETWORK + ENTER_NETWORK
+TO_SUMMARY = TO_CLUSTER + ENTER_CLUSTER
+TO_SUMMARY_OF_FULL_DISK = (
+    TO_DISK + "down down enter enter " + ENTER_LOCALE + ENTER_PASSWORD + ENTER_NETWORK + ENTER_CLUSTER
+)
 
 
 def machine(name: str) -> Inventory:
@@ -138,7 +142,19 @@ class Console:
         return self.app.render(self.size, focus=True)
 
 
-def check_screens(console: Console, name: str, *, update: bool) -> None:
+class Pictured(Protocol):
+    """What a picture can be taken of."""
+
+    size: tuple[int, int]
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def focus(self) -> str: ...
+
+
+def check_screens(console: Pictured, name: str, *, update: bool) -> None:
     """Compare the pictures of both sizes with the stored ones; `pytest --update-screens` stores them."""
     changes: list[str] = []
     for columns, rows in SIZES:

@@ -19,7 +19,7 @@ from tests.tui.test_draft import GOOD
 
 FIRST = SERVER.disks[0]
 REST = WITH_STICK.disks[1:]
-SUMMARY = 5
+SUMMARY = 6
 OTHER_PVE = FIRST.model_copy(
     update={
         "name": "sdq",

@@ -145,6 +145,7 @@ def test_what_is_wrong_is_told_at_its_field_alone(field: str) -> None:
 def test_an_empty_draft_misses_every_field_that_has_no_default() -> None:
     problems = problems_of(Draft(), SERVER)
     may_be_empty = {*SIZES, "filesystem", "ssh_keys", "pin_names", "reboot_mode", "allow"}
+    may_be_empty |= {"cluster", "cluster_name", "token"}
     assert set(problems) == set(PLACES) - may_be_empty
     assert {text.split(";")[0] for text in problems.values()} <= {
         "no address is given", "no name is given", "there is no password for root", "no disk is chosen", "no network card is chosen",

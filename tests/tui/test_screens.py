@@ -6,6 +6,7 @@ import pytest
 
 from installer.progress import Event
 from tests.tui.harness import (
+    TO_CLUSTER,
     TO_DISK,
     TO_LOCALE,
     TO_NETWORK,
@@ -50,6 +51,9 @@ PICTURES = {
         "no-lease-uefi",
         TO_NETWORK + "tab 'node1' tab '192.0.2.255/24' tab '192.0.2.256' tab '::' tab tab enter",
     ),
+    "cluster": ("nvme-server", TO_CLUSTER),
+    "cluster-join": ("nvme-server", TO_CLUSTER + "space tab 'slipway1.abc' tab enter"),
+    "cluster-none": ("nvme-server", TO_CLUSTER + "left"),
     "summary": ("nvme-server", TO_SUMMARY),
     "summary-question": ("nvme-server", TO_SUMMARY + "enter"),
     "summary-not-empty": ("nvme-server", TO_SUMMARY_OF_FULL_DISK),

@@ -19,7 +19,7 @@ from tests.tui.harness import (
 ODD = machine("odd-disks-bios")
 TO_CHOSEN = TO_DISK + "home enter enter "
 TO_NETWORK = TO_CHOSEN + ENTER_LOCALE + ENTER_PASSWORD
-TO_SUMMARY = TO_NETWORK + "tab 'node1.example.test' tab tab tab tab tab enter "
+TO_SUMMARY = TO_NETWORK + "tab 'node1.example.test' tab tab tab tab tab enter tab tab enter "
 
 
 def disk(number: int) -> Disk:

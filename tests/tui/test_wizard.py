@@ -13,6 +13,8 @@ import pytest
 from installer.tui.app import App
 from installer.tui.page import Page
 from tests.tui.harness import (
+    ENTER_CLUSTER,
+    ENTER_NETWORK,
     TO_DISK,
     TO_LOCALE,
     TO_NETWORK,
@@ -52,6 +54,7 @@ def test_back_and_forward_lose_nothing() -> None:
     console = start().keys(TO_SUMMARY)
     before = console.controller.draft
     for title in (
+        "Cluster",
         "Management network",
         "Password, e-mail, ssh key",
         "Country, time zone, keyboard",
@@ -61,7 +64,7 @@ def test_back_and_forward_lose_nothing() -> None:
         console.app.back()
         console.app.refresh()
         assert console.title == title
-    for _ in range(5):
+    for _ in range(6):
         console.app.forward()
         console.app.refresh()
     assert (console.title, console.controller.draft) == ("Summary", before)
@@ -154,7 +157,7 @@ def test_two_consoles_show_one_installation() -> None:
     second.keys("tab tab 'example.test' tab tab enter")
     first.app.refresh()
     assert (first.title, second.title) == ("Management network", "Management network")
-    second.keys("tab tab tab tab tab tab enter " + INSTALL)
+    second.keys(ENTER_NETWORK + ENTER_CLUSTER + INSTALL)
     first.app.refresh()
     assert first.title == "Installing"
     first.work()

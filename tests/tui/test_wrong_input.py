@@ -9,6 +9,7 @@ import pytest
 from installer.tui.check import problems_of
 from installer.tui.draft import Draft
 from tests.tui.harness import (
+    TO_CLUSTER,
     TO_DISK,
     TO_LOCALE,
     TO_NETWORK,
@@ -46,6 +47,9 @@ WRONG = [
     ("gateway", TO_NETWORK + "tab tab tab", "", "no address is given; give "),
     ("gateway", TO_NETWORK + "tab tab tab", "'192.0.2.256'", "'192.0.2.256' is no machine's IP address; "),
     ("dns", TO_NETWORK + "tab tab tab tab", "'one.example.test'", "'one.example.test' is no machine's IP address; "),
+    ("cluster_name", TO_CLUSTER + "tab", "'rack 4'", "'rack 4' cannot name a cluster; "),
+    ("token", TO_CLUSTER + "space tab", "", "nothing is given; paste the line"),
+    ("token", TO_CLUSTER + "space tab", "'slipway1.ab'", "it is cut off or changed; "),
 ]  # fmt: skip
 
 
@@ -57,7 +61,8 @@ def start(recorded: str) -> Console:
 
 @pytest.mark.parametrize(("field", "way", "typed", "said"), WRONG)
 def test_wrong_input(field: str, way: str, typed: str, said: str) -> None:
-    console = start("no-lease-uefi" if way.startswith(TO_NETWORK) else "nvme-server").keys(f"{way} {typed}")
+    no_lease = way.startswith(TO_NETWORK) and not way.startswith(TO_CLUSTER)
+    console = start("no-lease-uefi" if no_lease else "nvme-server").keys(f"{way} {typed}")
     title = console.title
     before = "".join(console.text.split())
     console.keys("tab")
@@ -90,6 +95,6 @@ def test_a_wrong_confirmation() -> None:
 
 
 def test_every_field_that_can_be_wrong_is_in_the_list() -> None:
-    cannot = {"filesystem", "pin_names", "reboot_mode", "nic", "allow"}
+    cannot = {"filesystem", "pin_names", "reboot_mode", "cluster", "nic", "allow"}
     """Switches, what a dialog fills in, and the card: one is always chosen, and a machine without any goes no further than the welcome."""
     assert {field for field, *_ in WRONG} | cannot | {"confirmation"} == set(asdict(Draft()))

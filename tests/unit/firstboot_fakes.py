@@ -18,11 +18,13 @@ from unittest.mock import patch
 
 from firstboot import __main__ as program
 from firstboot.context import Context, Page
-from firstboot.incus_start import UNITS
 from firstboot.services import SERVICES
 from hostlib.errors import CommandError, ExitStatus
+from hostlib.firewall import render_firewall
+from hostlib.incus import UNITS
+from hostlib.inventory import Dmi
 from hostlib.run import Completed, render_command
-from hostlib.seed import NodeSeed, write_seed
+from hostlib.seed import Mode, NodeSeed, SeedEnrollment, write_seed
 from hostlib.tls import CERTIFICATE, KEY, make_self_signed
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -53,6 +55,9 @@ class FakeNode:
 
     root: Path
     thin_pool: str | None = "data"
+    machine: Dmi = field(default_factory=Dmi)
+    """That the disk was installed in."""
+    mode: Mode = "bootstrap"
     active: set[str] = field(default_factory=set)
     disabled: set[str] = field(default_factory=set)
     broken: dict[str, str] = field(default_factory=dict)
@@ -65,6 +70,8 @@ class FakeNode:
     lv_attributes: str | None = "twi-a-tz--"
     shown_certificate: bytes = b""
     page_status: int = 200
+    rules: str = ""
+    """Of the firewall, since the start."""
     commands: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     console: list[str] = field(default_factory=list)
@@ -84,6 +91,8 @@ class FakeNode:
                 fqdn="node1.example.com",
                 address="192.0.2.10/24",
                 thin_pool=self.thin_pool,
+                machine=self.machine,
+                enrollment=SeedEnrollment(mode=self.mode),
             ),
             self.root,
         )
@@ -96,6 +105,8 @@ class FakeNode:
         self.failed.clear()
         self.active = {service.unit for service in SERVICES} - set(self.broken) - self.skipped
         self.shown_certificate = b""
+        rules = self.root / "etc/nftables.conf"
+        self.rules = rules.read_text() if rules.exists() else ""
         for pool in self.pools.values():
             # A bind mount can be made for a directory pool; the LVM driver misses its own settings.
             pool.status = (
@@ -148,12 +159,15 @@ class FakeNode:
         chroot: Path | None = None,
         on_output: Callable[[str], None] | None = None,
     ) -> Completed:
-        assert input_text is None
+        assert input_text is None or argv == ["nft", "-f", "-"]
         assert not secrets
         assert chroot is None
         assert on_output is None
         assert timeout_seconds <= 330
         self.commands.append(" ".join(argv))
+        if input_text is not None:
+            self.effect(lambda: setattr(self, "rules", input_text))
+            return Completed(0, "", "")
         handler = getattr(self, "run_" + argv[0].replace("-", "_"))
         status, output = handler(list(argv[1:])) or (0, "")
         if status not in ok:
@@ -191,9 +205,10 @@ class FakeNode:
     def run_agetty(self, argv: list[str]) -> None:
         assert argv == ["--reload"]
 
-    def run_umount(self, argv: list[str]) -> None:
-        Path(argv[0]).unlink()
-        Path(argv[0]).mkdir()
+    def run_systemd_run(self, argv: list[str]) -> None:
+        assert argv[-2] == "umount"
+        Path(argv[-1]).unlink()
+        Path(argv[-1]).mkdir()
 
     def run_lvs(self, argv: list[str]) -> tuple[int, str]:
         assert argv == ["--noheadings", "--options=lv_attr", "pve/data"]
@@ -374,4 +389,5 @@ def assert_complete(node: FakeNode) -> None:
     assert node.config == {"core.https_address": ":8443"}
     assert node.shown_certificate == (root / CERTIFICATE.relative_to("/")).read_bytes()
     assert stat.S_IMODE((root / KEY.relative_to("/")).stat().st_mode) == 0o600
+    assert node.rules == (root / "etc/nftables.conf").read_text() == render_firewall()
     assert "FIRST BOOT" not in (root / ISSUE).read_text()

@@ -45,8 +45,8 @@ class Servers:
         self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._tls.load_cert_chain(folder / "certificate", folder / "key")
 
-    def serve(self, handler: Handler, *, tls: bool = False) -> str:
-        """Start a server; give its base URL."""
+    def serve(self, handler: Handler, *, tls: bool | ssl.SSLContext = False) -> str:
+        """Start a server, with the certificate of all of them or one of its own; give its base URL."""
         return self._do(self._serve(handler, tls=tls))
 
     def serve_raw(self, handler: Raw) -> str:
@@ -71,7 +71,7 @@ class Servers:
     def _do(self, work: Coroutine[object, object, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
-    async def _serve(self, handler: Handler, *, tls: bool) -> str:
+    async def _serve(self, handler: Handler, *, tls: bool | ssl.SSLContext) -> str:
         async def record(request: web.BaseRequest) -> web.StreamResponse:
             body = await request.read()
             self.seen.append(
@@ -81,7 +81,8 @@ class Servers:
 
         runner = web.ServerRunner(web.Server(record), shutdown_timeout=0)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self._tls if tls else None)
+        context = tls if isinstance(tls, ssl.SSLContext) else self._tls if tls else None
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
         await site.start()
         self._ends.append(runner.cleanup)
         port = runner.addresses[0][1]

@@ -148,7 +148,7 @@ TYPED: dict[str, tuple[object, ...]] = {
     "report": ({}, "https://a", {"url": "a"}, {"url": "https://a", "events": "all"}),
     "first-boot": ({}, {"source": "from-url"}, {"source": "from-iso", "ordering": 1}),
     "post-installation-webhook": ({}, 5, {"url": "https://a", "cert-fingerprint": "ab"}),
-    "enrollment": ({}, {"token": SECRET}),
+    "enrollment": ([], {"mode": "auto"}, {"mode": "join"}, {"token": SECRET}, {"mode": "join", "url": 5}),
     "global": ({}, [], None, SECRET),
     "": (5, None, {"a": {"b": []}}),
 }

@@ -178,6 +178,16 @@ def test_validate_without_a_machine_checks_the_file_alone(run: Callable[..., Out
     assert answers["global"]["root-password"] == "**********"
 
 
+@pytest.mark.parametrize("arguments", [[], INVENTORY])
+def test_validate_prints_no_secret_of_a_url(
+    run: Callable[..., Outcome], tmp_path: Path, arguments: list[str]
+) -> None:
+    path = tmp_path / "answer.toml"
+    path.write_text(f'{ANSWER.read_text()}\n[report]\nurl = "https://192.0.2.1/r?token=never-print"\n')
+    status, out, err = run("validate", path, *arguments)
+    assert (status, "never-print" in out + err) == (0, False)
+
+
 def test_plan(run: Callable[..., Outcome]) -> None:
     status, out, err = run("plan", ANSWER, *INVENTORY)
     assert (status, err) == (0, "")

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from hostlib.checks import run_checks
+from hostlib.firewall import render_firewall
 from hostlib.inventory import parse_inventory
 from hostlib.sizes import GIB
 from installer.answers import parse_answers
 from installer.config import InstallConfig
 from installer.plan import plan_install
 from installer.resolve import resolve
+from installer.steps.handoff import plan_seed
 
 PROJECT = Path(__file__).parents[2]
 EXAMPLES = PROJECT / "examples/answers"
@@ -27,6 +29,9 @@ MACHINES = {
     "report-and-webhook": "one-virtio-uefi",
     "first-boot-hook": "one-virtio-uefi",
     "allow-check": "one-virtio-uefi",
+    "new-cluster": "four-scsi-bios",
+    "join-cluster": "four-scsi-bios",
+    "management-network": "one-virtio-uefi",
 }
 WARNINGS = {
     "report-and-webhook": [
@@ -129,6 +134,26 @@ def test_first_boot_hook() -> None:
         "https://192.0.2.10/first-boot.sh",
         FINGERPRINT,
     )
+
+
+def test_new_cluster() -> None:
+    enrollment = config_of("new-cluster").enrollment
+    assert (enrollment.mode, enrollment.cluster_name, enrollment.token) == ("bootstrap", "rack4", None)
+
+
+def test_join_cluster() -> None:
+    enrollment = config_of("join-cluster").enrollment
+    assert (enrollment.mode, enrollment.urls) == ("join", ("https://192.0.2.10:8007",))
+    assert enrollment.fingerprint == FINGERPRINT
+    assert enrollment.token
+    assert enrollment.token.get_secret_value() == "replace-this-token-by-the-real-one-00000000"
+
+
+def test_management_network() -> None:
+    config = config_of("management-network")
+    seed = plan_seed(config, install_id="i", installed_at="t", version="v")
+    assert seed.management == ("192.0.2.0/24", "198.51.100.0/26", "2001:db8:1::/64")
+    assert "saddr { 192.0.2.0/24, 198.51.100.0/26 } tcp dport" in render_firewall(seed.management)
 
 
 @on_a_checkout

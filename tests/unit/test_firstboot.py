@@ -263,7 +263,10 @@ def test_a_mount_of_an_unfinished_pool_is_undone(tmp_path: Path) -> None:
     node.pools["local"] = Pool("dir", {"source": "/var/lib/vz"}, finished=False, status="Pending")
     assert first_boot(node) is ExitStatus.DONE
     assert_complete(node)
-    assert f"umount {tmp_path}/var/lib/incus/storage-pools/local" in node.commands
+    assert (
+        f"systemd-run --quiet --wait --collect umount {tmp_path}/var/lib/incus/storage-pools/local"
+        in node.commands
+    )
 
 
 def test_an_odd_answer_of_incus_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

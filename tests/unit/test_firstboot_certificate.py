@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from firstboot.identity import ensure_certificate, lacks_certificate
-from hostlib.tls import CERTIFICATE, KEY, Pair, check_pair, fingerprint, make_self_signed
+from hostlib.tls import CERTIFICATE, KEY, Pair, check_pair, fingerprint, make_self_signed, write_pair
 from tests.unit.firstboot_fakes import NOW, FakeNode
 
 NAMES = ("node1.example.com", "node1", "2001:db8::4")
@@ -90,3 +90,19 @@ def test_the_files_of_the_node(tmp_path: Path) -> None:
     assert check_pair(Pair(key.read_bytes(), certificate.read_bytes()), ["192.0.2.10"], NOW) is None
     key.chmod(0o640)
     assert lacks_certificate(node.context)
+
+
+def test_a_certificate_for_the_same_key_takes_the_place_of_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = make()
+    write_pair(pair, tmp_path)
+    path = tmp_path / CERTIFICATE.relative_to("/")
+
+    there: list[bool] = []
+    monkeypatch.setattr("hostlib.tls.write_atomic", lambda *_: there.append(path.exists()))
+    # A power cut while it is away would leave the web console without one.
+    write_pair(Pair(pair.key_pem, make().certificate_pem), tmp_path)
+    assert there == [True, True]
+    write_pair(make(), tmp_path)
+    assert there[2:] == [False, False]

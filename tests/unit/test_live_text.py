@@ -1,3 +1,4 @@
+from installer.config import EnrollmentConfig
 from installer.live_text import (
     render_failure,
     render_intent,
@@ -21,6 +22,9 @@ The first boot takes a few minutes. Then the node is at
   Certificate  SHA-256 00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F:
                        10:11:12:13:14:15:16:17:18:19:1A:1B:1C:1D:1E:1F
 
+Once the node is in its cluster it shows another certificate, whose
+fingerprint is on the node's own console.
+
 If the machine starts this medium again, remove it or choose the disk in the firmware.
 """
 
@@ -29,6 +33,8 @@ def test_the_end_names_the_web_console_and_its_certificate() -> None:
     fingerprint = bytes(range(32)).hex(":").upper()
     assert render_success(config(), fingerprint, restarts=False) == SUCCESS
     assert "The machine restarts now." in render_success(config(), fingerprint, restarts=True)
+    alone = config(enrollment=EnrollmentConfig(mode="none"))
+    assert "another certificate" not in render_success(alone, fingerprint, restarts=True)
     six = config().network.model_copy(update={"address": "2001:db8::4/64"})
     assert config(network=six).url == "https://[2001:db8::4]:8006/"
 

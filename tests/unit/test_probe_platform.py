@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from hostlib.dmi import read_dmi
 from hostlib.inventory import Clock, Cpu, Dmi, Firmware
 from hostlib.probe.platform import (
     parse_cpuinfo,
     read_clock,
     read_cpu,
-    read_dmi,
     read_firmware,
     read_kernel_cmdline,
     read_memory_bytes,

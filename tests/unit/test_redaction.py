@@ -15,6 +15,8 @@ from tests.unit.installer_fakes import PASSWORD, config
         ('{"root-password": "abcd1234", "auth-token": "t0ken"}', {"abcd1234", "t0ken"}),
         ('url = "https://user:pa%20ss@example.test/?token=q1&x=2"', {"pa%20ss", "pa ss", "q1"}),
         ('url = "https://onlyuser@example.test/"', {"onlyuser"}),
+        ("[enrollment]\ntoken = slipway1.eyJ1Ijpb-_0", {"slipway1.eyJ1Ijpb-_0"}),
+        ('[enrollment]\ntoken-file = "rack4.txt"', set()),
         ('fqdn = "token.example.test"\nmailto = "a@example.test"', set()),
     ],
 )

@@ -23,7 +23,7 @@ ALL_SOURCES = [*SOURCES, *sorted((PROJECT / "tests").rglob("*.py"))]
 PURE = ("installer/answers", "installer/resolve", "installer/layout", "installer/plan", "installer/config",
         "installer/report_checks", "installer/tui/draft", "installer/tui/check", "installer/tui/views",
         "installer/tui/flow", "installer/tui/hardware",
-        "hostlib/checks", "hostlib/check_report", "hostlib/controllers", "hostlib/netrender", "hostlib/sizes")  # fmt: skip
+        "hostlib/checks", "hostlib/join_string", "hostlib/check_report", "hostlib/controllers", "hostlib/netrender", "hostlib/sizes")  # fmt: skip
 EFFECTS = {"subprocess", "socket", "hostlib.run", "hostlib.files", "hostlib.probe", "shutil", "os"}
 
 

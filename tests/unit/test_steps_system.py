@@ -7,6 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from hostlib.errors import CommandError, StepError
+from hostlib.firewall import render_firewall
 from hostlib.netconfig import NetworkConfig
 from hostlib.seed import read_seed
 from installer.steps import handoff
@@ -68,6 +69,11 @@ def test_pinned_names_become_link_files() -> None:
     files = render_files(config(network=network))
     assert "52:54:00:12:34:56" in files["etc/systemd/network/50-slipway-nic0.link"]
     assert isinstance(network, NetworkConfig)
+
+
+def test_the_management_networks_count_from_the_first_start_on() -> None:
+    network = config().network.model_copy(update={"management": ("192.0.2.0/24",)})
+    assert render_files(config(network=network))["etc/nftables.conf"] == render_firewall(["192.0.2.0/24"])
 
 
 def copied_root(tmp_path: Path) -> Path:

@@ -20,7 +20,13 @@ from tests.vm.lab.media import GIB, need_free_bytes
 from tests.vm.lab.programs import run_program
 from tests.vm.lab.timings import Timing, Timings, collect_timings, render_timings
 
-LONGEST: Final = ("test_vm_tui_screen.py", "test_vm_tui_serial.py", "test_vm_power_cut.py")
+LONGEST: Final = (
+    "test_vm_cluster_cuts.py",
+    "test_vm_tui_screen.py",
+    "test_vm_power_cut.py",
+    "test_vm_tui_serial.py",
+    "test_vm_cluster.py",
+)
 _DISKS: Final = ("*.raw", "*.qcow2", "*.img")
 _RUN: Final = pytest.StashKey[str]()
 _LOCK: Final = pytest.StashKey[BaseFileLock]()

@@ -9,8 +9,12 @@ from tests.vm.lab.installs import SWAP_GIB, TARGET_BYTES, Install, Installed
 from tests.vm.lab.sizing import expect_volumes
 from tests.vm.lab.spec import Firmware
 
-OPEN_PORTS: Final = {22, 8006, 8443}
-"""What may be reached from the network. 8007 opens once a cluster is made."""
+OPEN_PORTS: Final = {22, 8006, 8007, 8443}
+"""What is reached from the network on a node that is in a cluster, such as one of itself alone."""
+MOST_OWN_KIB: Final = 120 * 1024
+"""Of all our own processes together."""
+OK_EXPOSURE: Final = 5.0
+"""Below it `systemd-analyze security` says OK or better."""
 DHCP_CLIENT: Final = 68
 
 
@@ -100,7 +104,7 @@ def _network_checks(node: dict[str, Any], install: Install) -> list[Check]:
         ("gateway", gateways, [] if install.dhcp else ["10.0.2.2"]),
         ("host name", node["hostname"], install.fqdn),
         ("open ports that must not be", sorted(open_ports - OPEN_PORTS - {DHCP_CLIENT}), []),
-        ("closed ports that must be open", sorted({22, 8006} - open_ports), []),
+        ("closed ports that must be open", sorted(OPEN_PORTS - open_ports), []),
     ]
 
 
@@ -124,7 +128,22 @@ def _service_checks(node: dict[str, Any]) -> list[Check]:
         ("daily check of the hardware", node["check"]["timer"], "active"),
         ("what the check could not read", node["check"]["unread"], []),
         ("what blocks the node", node["check"]["counts"]["blocking"], 0),
+        ("enrolment", (node["enrollment"]["state"], node["enrollment"]["reason"]), ("serving", "")),
+        ("memory of our processes", _too_much(node["own_memory_kib"]), {}),
+        (
+            "services that are too exposed",
+            {u: e for u, e in node["exposure"].items() if e >= OK_EXPOSURE},
+            {},
+        ),
     ]
+
+
+def _too_much(own: dict[str, int]) -> dict[str, int]:
+    return own if sum(own.values()) > MOST_OWN_KIB or not own else {}
+
+
+def _exposed(services: dict[str, float]) -> dict[str, float]:
+    return {unit: exposure for unit, exposure in services.items() if exposure >= OK_EXPOSURE}
 
 
 def _container_checks(container: dict[str, Any]) -> list[Check]:

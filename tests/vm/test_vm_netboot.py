@@ -92,6 +92,7 @@ def test_pxe_secure_boot(lab: Lab, bundle: Path, site: Site, keys: KeyPair) -> N
     assert node["secrets"] == {"hash": HASHED, "found": []}
 
 
+@pytest.mark.matrix
 def test_http_boot(lab: Lab, bundle: Path, site: Site, keys: KeyPair) -> None:
     """UEFI HTTP boot with the bundle's own example for dnsmasq; DHCP tells where the answer is, and the fingerprint."""
     if reason := namespace.missing():

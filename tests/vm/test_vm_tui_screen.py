@@ -17,7 +17,7 @@ from tests.vm.lab.person import ScreenPerson, TerminalPerson, enter_keys
 from tests.vm.lab.spec import Bus, Disk, DiskFormat, Firmware, GuestProgram, MachineSpec, Nic
 from tests.vm.lab.switch import NAME, PORT, Switch
 from tests.vm.waits import NODE_SECONDS
-from tests.vm.wizard import choose_sizes, install, log_in, save_answer, welcome
+from tests.vm.wizard import choose_sizes, install, log_in, on, save_answer, welcome
 
 SCREEN: Final = Install(name="screen", firmware=Firmware.UEFI, bus=Bus.SATA, target_serial="NODE-DISK-1")
 CONFIG: Final = "/var/log/slipway/config.json"
@@ -63,6 +63,7 @@ def _install_by_hand(vm: Vm) -> None:
     person.sees(r"DNS server +10\.0\.2\.3$")
     vm.screenshot()
     enter_keys(person, "tab tab enter")
+    on(person, "Cluster")
     person.sees("It is empty")
     enter_keys(person, "shift-tab space tab")
     person.sees(r"\(\*\) switch off")

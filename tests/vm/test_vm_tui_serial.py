@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import ssl
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,6 +45,7 @@ BAD_SECTORS: Final = tuple(
 )
 """One in each MiB of the first 7 GiB, so that files fail wherever ext4 puts them. What it makes by itself is spared: the
 inode tables, at the beginning of every 2 GiB, and the journal in the middle."""
+CERTIFICATE: Final = "/etc/cockpit/ws-certs.d/50-slipway.cert"
 MINE: Final = {"mine.txt": b"stays"}
 
 
@@ -185,14 +189,24 @@ def _try_again_on_the_good_disk(person: TerminalPerson) -> None:
     person.sees("Summary")
     person.go_to("[ Back ]")
     person.press("enter")
-    for title in ("Management network", "Password, e-mail, ssh key", "Country, time zone, keyboard"):
+    for title in (
+        "Cluster",
+        "Management network",
+        "Password, e-mail, ssh key",
+        "Country, time zone, keyboard",
+    ):
         back(person, title)
     person.sees("Target disk")
     # Disks that cannot be chosen come last.
     person.sees(rf"virtio-{BAD_SERIAL} .* cannot be used")
     person.go_to(f"virtio-{GOOD.target_serial}", "up")
     enter_keys(person, "enter enter")
-    for title in ("Country, time zone, keyboard", "Password, e-mail, ssh key", "Management network"):
+    for title in (
+        "Country, time zone, keyboard",
+        "Password, e-mail, ssh key",
+        "Management network",
+        "Cluster",
+    ):
         on(person, title)
     person.sees(rf"virtio-{GOOD.target_serial}$")
     person.sees(rf"Sizes +swap {SWAP_GIB}\.0 GiB")
@@ -213,11 +227,17 @@ def _done(person: Person) -> str:
 
 
 def _judge(lab: Lab, installed: Installed, fingerprint: str) -> None:
-    """Start the node, judge it, log in on its console."""
+    """Start the node as far as its files, then to its end; judge it, log in on its console."""
     overlay: Path = make_overlay(lab.folder / "node.qcow2", installed.disk)
+    files = GuestProgram(module="read_files", parameters={"files": [CERTIFICATE]}, after="basic.target")
+    early: Path = make_overlay(lab.folder / "early.qcow2", installed.disk)
+    with lab.vm(replace(node_spec(GOOD, installed, early, files), name="node-early")) as vm:
+        # Before the node is in its cluster, whose CA gives it another one.
+        report: Any = vm.report.wait("files", NODE_SECONDS)
+        der = ssl.PEM_cert_to_DER_cert(report["files"][CERTIFICATE])
+        assert sha256(der).hexdigest() == fingerprint
     with lab.vm(node_spec(GOOD, installed, overlay, GuestProgram(module="judge_node"))) as vm:
         node: dict[str, Any] = vm.report.wait("node", NODE_SECONDS)
         problems = node_problems(node, GOOD, installed)
         assert not problems, "\n".join(problems)
-        assert node["web_console"]["sha256"] == fingerprint
         log_in(vm.console)

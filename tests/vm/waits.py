@@ -10,3 +10,5 @@ EVENT_SECONDS: Final = 900.0
 """Until an event of an installation or of first boot."""
 NETBOOT_SECONDS: Final = 800.0
 """From power-on to the first words of a live system that comes over the network."""
+PAGE_SECONDS: Final = 300.0
+"""Until a page of the web console shows what it has; each starts programs of the node."""

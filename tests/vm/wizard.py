@@ -15,12 +15,14 @@ ON: Final = {
     "Country, time zone, keyboard": "tab tab tab tab enter",
     "Password, e-mail, ssh key": "tab tab tab tab enter",
     "Management network": "tab tab tab tab tab tab enter",
+    "Cluster": "tab tab enter",
 }
 """Title of a screen that is complete -> the keys that go on from its first field."""
 BACK: Final = {
     "Country, time zone, keyboard": "tab tab tab tab tab enter",
     "Password, e-mail, ssh key": "tab tab tab tab tab enter",
     "Management network": "tab tab tab tab tab tab tab enter",
+    "Cluster": "tab tab tab enter",
 }
 TO_SIZES: Final = "enter tab tab enter"
 """From the disk with the cursor to the dialog of its sizes."""
@@ -82,6 +84,8 @@ def choose_ssh(console: Console) -> None:
 
 def log_in(console: Console) -> None:
     """Log in as root by the password, at the prompt of an installed node."""
+    console.wait_for("Enter: login prompt", BOOT_SECONDS)
+    console.send("\r")
     console.wait_for("login: ", BOOT_SECONDS)
     console.send("root\r")
     console.wait_for("Password: ", BOOT_SECONDS)
@@ -143,9 +147,10 @@ def fill_password(person: Person) -> None:
 
 
 def fill_network(person: Person) -> None:
-    """Fill the screen of the network from its first field on, and go on."""
+    """Fill the screen of the network from its first field on, take a new cluster, and go on."""
     fill(person, FQDN, "10.0.2.15/24", "10.0.2.2", "10.0.2.3")
     enter_keys(person, "tab enter")
+    on(person, "Cluster")
 
 
 def save_answer(person: Person) -> None:

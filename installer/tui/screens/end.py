@@ -10,6 +10,10 @@ from installer.tui.page import Item, Screen, Scroll
 from installer.tui.screens.save import SaveAnswer, SaveLog
 from installer.tui.widgets import Button, Line, Live, Markup
 
+OF_CLUSTER = (
+    " Once the node is in its cluster it shows another one, whose fingerprint is on the node's own console."
+)
+
 
 class Done(Screen):
     """The node is installed."""
@@ -20,7 +24,7 @@ class Done(Screen):
         "The node is installed. Remove the medium when the machine restarts, or it may start this installer once more. "
         "The first start takes a few minutes; then the web console answers at the address on this screen, user root. "
         "The browser does not know its certificate: look at it there, and go on when its SHA-256 fingerprint is the one "
-        "on this screen. The node's own console shows the same. Stay here stops the countdown."
+        "on this screen or on the node's own console. Stay here stops the countdown."
     )
 
     def items(self) -> Sequence[Item]:
@@ -60,7 +64,9 @@ class Done(Screen):
             ("title", outcome.url),
             "  (user root)\n",
             ("title", "\n".join(outcome.certificate)),
-            "\n\nGo on in the browser when the certificate that it shows has this fingerprint.\n\n",
+            "\n\nGo on in the browser when the certificate that it shows has this fingerprint.",
+            "" if self.controller.draft.cluster == "none" else OF_CLUSTER,
+            "\n\n",
             "Remove the medium when the machine restarts, not before: this system runs from it.",
         ]
 

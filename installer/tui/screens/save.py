@@ -81,7 +81,7 @@ class SaveAnswer(SaveDialog):
     name = "Save answer file"
     text = (
         "The answer file installs the same without typing: a machine that finds answer.toml on a stick labelled SLIPWAY "
-        "asks nothing. The password is kept as a hash only."
+        "asks nothing. The password is kept as a hash only, a token for a cluster not at all."
     )
     job = "save-answer"
 

@@ -21,7 +21,7 @@ class Summary(Screen):
     help = (
         "Nothing has been written so far. Install erases the disk that is named here. When the disk is not empty, the last "
         "characters of its serial number, or what else no other disk has, must be typed first, so that the right one is "
-        "erased: compare them with the label on the disk. Save answer file keeps what has been entered, without the password, for further machines."
+        "erased: compare them with the label on the disk. Save answer file keeps what has been entered, without password and token, for further machines."
     )
 
     _seen: Intent | None = None

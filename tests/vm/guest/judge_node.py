@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from tests.vm.guest.commands import collect, read_json, read_output, run
 from tests.vm.guest.container import try_container
+from tests.vm.guest.enrolled import read_exposure, read_own_memory, wait_settled
 from tests.vm.guest.facts import SYSTEM
 from tests.vm.guest.port import send
 from tests.vm.guest.secrets import find_secrets
@@ -35,6 +36,10 @@ def main(parameters: Mapping[str, Any]) -> None:
     state = run("systemctl", "is-system-running", "--wait")
     facts = collect(
         {
+            # First: the rest is looked at once the node is in its cluster.
+            "enrollment": wait_settled,
+            "own_memory_kib": read_own_memory,
+            "exposure": read_exposure,
             **SYSTEM,
             **_STORAGE,
             **_NETWORK,

@@ -7,14 +7,16 @@ import json
 import pkgutil
 import sys
 import traceback
+from typing import Any
 
+from tests.vm.guest.become import become
 from tests.vm.guest.port import send
 from tests.vm.guest.relay import follow_events
 
 
 def run_judge() -> None:
     """Call `main(parameters)` of the module that the test ordered, and tell the host when it fails."""
-    order = json.loads(pkgutil.get_data(__package__ or "", "order.json") or b"{}")
+    order = _read_order()
     send("report", {"kind": "judge-started"})
     try:
         importlib.import_module(f"{__package__}.{order['module']}").main(order["parameters"])
@@ -22,9 +24,16 @@ def run_judge() -> None:
         send("report", {"kind": "crashed", "traceback": traceback.format_exc()})
 
 
+def _read_order() -> Any:
+    return json.loads(pkgutil.get_data(__package__ or "", "order.json") or b"{}")
+
+
 def main() -> None:
-    """Do what the first argument says: `judge` or `relay`."""
-    if sys.argv[1] == "relay":
-        follow_events()
-    else:
-        run_judge()
+    """Do what the first argument says: `judge`, `relay` or `become`."""
+    match sys.argv[1]:
+        case "relay":
+            follow_events()
+        case "become":
+            become(_read_order()["identity"])
+        case _:
+            run_judge()

@@ -1,4 +1,4 @@
-"""Follows the event files of the installer and of first boot, and sends each event to the host as it is written."""
+"""Follows what installer, first boot and agent write down, and sends each event to the host as it is written."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ import time
 from pathlib import Path
 from typing import Final
 
+from tests.vm.guest.enrolled import read_enrollment
 from tests.vm.guest.port import send
 
 FILES: Final = {
     "install": Path("/run/slipway/events.jsonl"),
     "firstboot": Path("/var/lib/slipway/firstboot-events.jsonl"),
 }
+MARKS: Final = {
+    "cluster-change": Path("/var/lib/slipway/incus-cluster-change"),
+    "join-begun": Path("/var/lib/incus/cluster.crt"),
+}
+"""Files that tell by being there that the agent is in the middle of something."""
 _POLL_SECONDS: Final = 0.05
 """Short, so that a power cut on an event comes before much has happened after it."""
 
@@ -25,10 +31,30 @@ def follow_events() -> None:
     offsets = dict.fromkeys(FILES, 0)
     old = {source: path.stat().st_size if path.exists() else 0 for source, path in FILES.items()}
     send("events", {"kind": "relay-started"})
+    # What was so before this boot is no event.
+    state, marks = str(read_enrollment()["state"]), {name for name, path in MARKS.items() if path.exists()}
     while True:
         for source, path in FILES.items():
             offsets[source] = _send_new(source, path, offsets[source], old[source])
+        state = _send_state(state)
+        marks = _send_marks(marks)
         time.sleep(_POLL_SECONDS)
+
+
+def _send_state(last: str) -> str:
+    """Send the enrolment's state where it is another than the last one; give what it is."""
+    found = read_enrollment()
+    if found["state"] != last:
+        values = {"event": "enrollment", "state": found["state"], "reason": found["reason"]}
+        send("events", {"kind": "event", "source": "agent", **values})
+    return str(found["state"])
+
+
+def _send_marks(last: set[str]) -> set[str]:
+    found = {name for name, path in MARKS.items() if path.exists()}
+    for name in sorted(found - last):
+        send("events", {"kind": "event", "source": "agent", "event": name})
+    return found
 
 
 def _send_new(source: str, path: Path, offset: int, old_bytes: int) -> int:

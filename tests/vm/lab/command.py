@@ -210,9 +210,9 @@ def _identity(spec: MachineSpec) -> list[str]:
 
 
 def _guest(spec: MachineSpec, paths: RunPaths) -> list[str]:
-    if spec.guest is None and not spec.relay:
+    if spec.guest is None and not spec.relay and not spec.identity:
         return []
-    credentials = smbios_credentials(spec.guest, relay=spec.relay)
+    credentials = smbios_credentials(spec.guest, relay=spec.relay, become=bool(spec.identity))
     return [
         *(["-fw_cfg", f"name=opt/io.systemd.credentials/{FW_CFG_NAME},file={_quote(paths.program)}"]),
         *(part for value in credentials for part in ("-smbios", f"type=11,value={value}")),

@@ -30,6 +30,7 @@ LARGEST_ARCHIVE_BYTES: Final = 900 * 1024
 
 _JUDGE: Final = "slipway-lab-judge.service"
 _RELAY: Final = "slipway-lab-relay.service"
+_BECOME: Final = "slipway-lab-become.service"
 
 _JUDGE_UNIT: Final = """\
 [Unit]
@@ -55,13 +56,27 @@ ImportCredential=slipway-lab.pyz
 ExecStart=/usr/bin/python3 %d/slipway-lab.pyz relay
 """
 
+_BECOME_UNIT: Final = """\
+[Unit]
+Description=VM lab: name and address of a copied disk
+DefaultDependencies=no
+After=local-fs.target systemd-remount-fs.service
+Before=networking.service slipway-identity.service nftables.service lldpd.service
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ImportCredential=slipway-lab.pyz
+ExecStart=/usr/bin/python3 %d/slipway-lab.pyz become
+"""
 
-def smbios_credentials(guest: GuestProgram | None, *, relay: bool) -> list[str]:
+
+def smbios_credentials(guest: GuestProgram | None, *, relay: bool, become: bool = False) -> list[str]:
     """Give the values of the SMBIOS type 11 strings that add the lab's units to a guest.
 
     Args:
         guest: program for the judge unit, or None.
         relay: add the unit that relays events.
+        become: add the unit that gives a copied disk its own name.
 
     Returns:
         Strings `io.systemd.credential.binary:NAME=BASE64`.
@@ -71,6 +86,8 @@ def smbios_credentials(guest: GuestProgram | None, *, relay: bool) -> list[str]:
         credentials |= _unit(_JUDGE, _judge_unit(guest), wanted_by=guest.after)
     if relay:
         credentials |= _unit(_RELAY, _RELAY_UNIT, wanted_by="sysinit.target")
+    if become:
+        credentials |= _unit(_BECOME, _BECOME_UNIT, wanted_by="sysinit.target")
     return [f"io.systemd.credential.binary:{name}={_base64(text)}" for name, text in credentials.items()]
 
 
@@ -93,12 +110,15 @@ def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def build_archive(guest: GuestProgram | None, folder: Path = PROGRAMS) -> bytes:
+def build_archive(
+    guest: GuestProgram | None, folder: Path = PROGRAMS, identity: Mapping[str, object] | None = None
+) -> bytes:
     """Pack the guest programs and the parameters of the one that judges.
 
     Args:
         guest: program for the judge unit, or None when only the relay runs.
         folder: where the modules are.
+        identity: what a copied disk becomes.
 
     Returns:
         A zip archive that `python3 ARCHIVE judge|relay` runs.
@@ -108,7 +128,10 @@ def build_archive(guest: GuestProgram | None, folder: Path = PROGRAMS) -> bytes:
     """
     if guest is not None and not (folder / f"{guest.module}.py").is_file():
         raise LabError(f"{folder / guest.module}.py: no such guest program")
-    order = {"module": guest.module, "parameters": dict(guest.parameters)} if guest is not None else {}
+    order: dict[str, object] = (
+        {"module": guest.module, "parameters": dict(guest.parameters)} if guest is not None else {}
+    )
+    order |= {"identity": dict(identity)} if identity else {}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in _members(folder, order):

@@ -46,6 +46,7 @@ class Install:
         memory_mib: RAM of the machine.
         dhcp: the answer takes the network from DHCP instead of naming it.
         fqdn: name that the node gets.
+        uuid: of the machine: a copy of the disk in another one is told by it.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Install:
     memory_mib: int = 2048
     dhcp: bool = False
     fqdn: str = FQDN
+    uuid: str = "4c4c4544-0000-4000-8000-00000000000f"
 
     def answer(
         self, keys: tuple[str, ...], global_: Table | None = None, sections: Mapping[str, Table] | None = None
@@ -159,6 +161,7 @@ def install_spec(install: Install, iso: Path, folder: Path, keys: tuple[str, ...
         iso=iso,
         attach=install.attach,
         guest=old if install.old_vgs else None,
+        uuid=install.uuid,
         relay=True,
     )
 
@@ -270,7 +273,12 @@ def node_spec(
         sector_bytes=install.sector_bytes,
     )
     spec = MachineSpec(
-        name=f"node-{install.name}", firmware=install.firmware, disks=(disk,), guest=guest, relay=True
+        name=f"node-{install.name}",
+        firmware=install.firmware,
+        disks=(disk,),
+        guest=guest,
+        uuid=install.uuid,
+        relay=True,
     )
     return replace(spec, firmware_vars=installed.firmware_vars, memory_mib=install.memory_mib)
 

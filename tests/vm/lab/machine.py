@@ -96,8 +96,8 @@ class Vm:
             if not source.is_file():
                 raise LabError(f"{source}: missing; `make deps` installs OVMF")
             shutil.copyfile(source, paths.vars)
-        if self.spec.guest is not None or self.spec.relay:
-            paths.program.write_bytes(build_archive(self.spec.guest))
+        if self.spec.guest is not None or self.spec.relay or self.spec.identity:
+            paths.program.write_bytes(build_archive(self.spec.guest, identity=self.spec.identity))
 
     def _start_qemu(self, stack: contextlib.ExitStack, paths: RunPaths) -> None:
         command = plan_command(self.spec, paths, ARGUMENTS[self._accel])

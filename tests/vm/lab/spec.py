@@ -172,6 +172,7 @@ class MachineSpec:
         uuid: UUID of the machine; empty for QEMU's own choice.
         enter: beginning of the command that starts QEMU, from `Namespace.enter`.
         guest: program that judges from inside; None for none.
+        identity: name, address and enrolment that a copied disk gets, see `guest/become.py`; empty for none.
         relay: send the installer's and first boot's events to the host as they happen.
         stop_at_reboot: QEMU ends when the guest restarts the machine, rather than starting it again.
         clock: what the battery-backed clock says at the start, such as `2020-01-01T00:00:00`; empty for the host's time.
@@ -192,6 +193,7 @@ class MachineSpec:
     uuid: str = ""
     enter: tuple[str, ...] = ()
     guest: GuestProgram | None = None
+    identity: Mapping[str, object] = field(default_factory=dict)
     relay: bool = False
     stop_at_reboot: bool = True
     clock: str = ""
