@@ -209,14 +209,19 @@ def keep_health(health: Health, path: Path = KEPT) -> None:
     write_atomic(path, render_health(health))
 
 
-def read_kept_health(now: datetime, path: Path = KEPT) -> Health:
-    """Give what the agent has kept; where that is missing or old, this is the trouble."""
+def read_kept_health(now: datetime, up_seconds: float, path: Path = KEPT) -> Health:
+    """Give what the agent has kept; where that is missing or old, this is the trouble.
+
+    `up_seconds` is how long the node has been on: at first the agent is not there yet.
+    """
     with contextlib.suppress(ValueError, KeyError, TypeError):
         health = parse_health(read_if_there(path) or "")
         # Either way: it was kept in the future where a clock that was ahead has been set right.
         age = abs(now.timestamp() - health.time)
         if age < STALE.total_seconds():
             return health
+    if up_seconds < STALE.total_seconds():
+        return Health(int(now.timestamp()), ())
     return Health(
         int(now.timestamp()),
         (

@@ -204,7 +204,9 @@ def run_screen() -> ExitStatus:
     runner = SystemRunner()
     show = Show(
         Terminal(),
-        lambda: read_status(runner, lambda: read_kept_health(datetime.now(tz=UTC))),
+        lambda: read_status(
+            runner, lambda: read_kept_health(datetime.now(tz=UTC), time.clock_gettime(time.CLOCK_BOOTTIME))
+        ),
         lambda: time.strftime("%Y-%m-%d %H:%M %Z"),
         ascii_only=is_plain(os.ttyname(sys.stdin.fileno())),
     )

@@ -215,16 +215,26 @@ def test_a_heartbeat_tells_the_worst_and_stays_small() -> None:
     assert "more" not in make_heartbeat(exact, "n", "").findings[-1]
 
 
+HOUR = 3600.0
+
+
 def test_what_is_kept_is_read_again_while_it_is_new(tmp_path: Path) -> None:
     health = Health(int(NOW.timestamp()), TROUBLES, 96.2, 2)
     assert parse_health(render_health(health)) == health
     path = tmp_path / "health.json"
     keep_health(health, path)
-    assert read_kept_health(NOW + timedelta(seconds=179), path) == health
+    assert read_kept_health(NOW + timedelta(seconds=179), HOUR, path) == health
     # The clock was a year ahead when the agent ended.
-    assert read_kept_health(NOW - timedelta(days=365), path) != health
+    assert read_kept_health(NOW - timedelta(days=365), HOUR, path) != health
     for text in (None, "", "{", "[]", '{"time": 1}'):
         if text is not None:
             path.write_text(text)
-        silent = read_kept_health(NOW + timedelta(seconds=180), path)
+        silent = read_kept_health(NOW + timedelta(seconds=180), HOUR, path)
         assert [trouble.where for trouble in silent.troubles] == ["slipway-agent"]
+
+
+def test_a_node_that_has_just_been_switched_on_is_not_blamed_for_its_agents_silence(tmp_path: Path) -> None:
+    path = tmp_path / "health.json"
+    assert read_kept_health(NOW, 179.0, path).troubles == ()
+    keep_health(Health(int(NOW.timestamp()), TROUBLES), path)
+    assert read_kept_health(NOW, 179.0, path).troubles == TROUBLES
