@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,10 @@ from tests.vm.lab.spec import GuestProgram
 from tests.vm.scenarios import BIOS_CD
 from tests.vm.waits import EVENT_SECONDS, NODE_SECONDS
 
-PLAIN = Install(name="cut")
+TOKEN = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
+LONELY = {"mode": "join", "url": "https://10.0.2.2", "fingerprint": "ab" * 32, "token": TOKEN}
+PLAIN = Install(name="cut", enrollment=LONELY)
+"""It is to join a cluster that cannot be reached."""
 PHASES = ("partition", "copy", "boot loader")
 FEWEST_TASKS = 5
 """Of first boot. With fewer the events were not seen, rather than the tasks not run."""
@@ -47,10 +52,21 @@ def _cut_then_install(lab: Lab, keys: KeyPair, phases: tuple[str, ...]) -> None:
         for name, seconds in watch_install(vm).items():
             lab.timings.add(f"install after a power cut: {name}", seconds)
     installed = Installed(lab.folder / "target.qcow2", None, {}, (), "")
-    judge = GuestProgram(module="judge_node")
+    judge = GuestProgram(module="judge_node", parameters={"files": ["/etc/slipway/seed.json"]})
     with lab.vm(node_spec(PLAIN, installed, installed.disk, judge)) as vm:
         node = vm.report.wait("node", NODE_SECONDS)
     assert (node["state"], node["failed_units"], node["firstboot_done"]) == ("running", [], True)
+    _check_lonely(node)
+
+
+def _check_lonely(node: Any) -> None:
+    """It asks for ever, and says why nothing comes of it; until then it keeps the token."""
+    assert node["enrollment"]["state"] == "new"
+    assert "https://10.0.2.2:8007" in node["enrollment"]["reason"]
+    seed = json.loads(node["files"]["/etc/slipway/seed.json"])
+    assert seed["enrollment"]["token"] == TOKEN
+    # Incus gets them when it joins.
+    assert not node["pools"]
 
 
 @pytest.mark.matrix

@@ -22,14 +22,18 @@ OWN_UNITS: Final = ("slipway-agent.service", "slipway-check.service")
 def wait_settled() -> dict[str, Any]:
     """Wait until the node is in its cluster and its web console shows its certificate; give where it stands.
 
-    A node that is to stay alone, or whose agent does not get there in time, is not waited for any longer.
+    A node that is to stay alone, one that is to join and says why it cannot, and one whose agent does not get there in
+    time are not waited for any longer.
     """
-    if json.loads(_SEED.read_text(encoding="utf-8"))["enrollment"]["mode"] == "none":
+    mode = json.loads(_SEED.read_text(encoding="utf-8"))["enrollment"]["mode"]
+    if mode == "none":
         return {"state": "none"}
     deadline = time.monotonic() + _LIMIT_SECONDS
     while time.monotonic() < deadline:
         found = read_enrollment()
         if found["state"] == "serving" and _read(_CERTIFICATE) == _read(_CONSOLE):
+            return found
+        if mode == "join" and found["reason"]:
             return found
         time.sleep(0.2)
     return read_enrollment()

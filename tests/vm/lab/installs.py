@@ -47,6 +47,7 @@ class Install:
         dhcp: the answer takes the network from DHCP instead of naming it.
         fqdn: name that the node gets.
         uuid: of the machine: a copy of the disk in another one is told by it.
+        enrollment: the answer's table `enrollment`; None to leave it out: the node makes a cluster of itself.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Install:
     dhcp: bool = False
     fqdn: str = FQDN
     uuid: str = "4c4c4544-0000-4000-8000-00000000000f"
+    enrollment: Table | None = None
 
     def answer(
         self, keys: tuple[str, ...], global_: Table | None = None, sections: Mapping[str, Table] | None = None
@@ -86,6 +88,8 @@ class Install:
         }
         network = None if self.dhcp else static
         settings = {"fqdn": self.fqdn, **(global_ or {})}
+        if self.enrollment is not None:
+            sections = {**(sections or {}), "enrollment": self.enrollment}
         return make_answer(disk=disk, keys=keys, global_=settings, network=network, sections=sections)
 
 
