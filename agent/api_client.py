@@ -39,7 +39,7 @@ from agent.protocol import (
 from hostlib.errors import Problem, StepError
 from hostlib.http import HttpError, Request, Response
 from hostlib.http_exchange import exchange
-from hostlib.inventory import Record
+from hostlib.record import Record
 
 TIMEOUT_SECONDS: Final = 20.0
 JOIN_TIMEOUT_SECONDS: Final = 120.0

@@ -27,8 +27,8 @@ from agent.csr import CheckedRequest, node_id_of
 from agent.node_key import read_key, write_key
 from agent.protocol import Refusal
 from hostlib.errors import Problem, StepError, UserError, printable
-from hostlib.inventory import Record
 from hostlib.paths import PRODUCT, STATE
+from hostlib.record import Record
 from hostlib.tls import LIFETIME, NOT_BEFORE, SIGNATURE_ONLY, fingerprint
 
 FOLDER: Final = STATE / "ca"

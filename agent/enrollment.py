@@ -17,8 +17,8 @@ from agent.cluster import Standing
 from agent.protocol import EnrollReply, EnrollRequest, JoinReply, Refusal
 from hostlib.errors import SlipwayError, StepError
 from hostlib.files import write_atomic
-from hostlib.inventory import Record
 from hostlib.paths import STATE
+from hostlib.record import Record
 
 SCHEMA: Final = 1
 ENROLLMENT: Final = STATE / "enrollment.json"

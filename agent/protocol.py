@@ -21,7 +21,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from hostlib.inventory import Record
+from hostlib.record import Record
 
 VERSION: Final = 1
 LIMIT_BYTES: Final = 65536

@@ -12,7 +12,7 @@ from agent.protocol import ID_PATTERN, VERSION, Facts, Heartbeat, NodeState
 from agent.store import PREFIX, StoreError
 from agent.tokens import TokenRecord
 from hostlib.errors import Problem
-from hostlib.inventory import Record
+from hostlib.record import Record
 
 LOG = logging.getLogger("slipway.records")
 TOKEN_PREFIX: Final = f"{PREFIX}token."

@@ -31,8 +31,8 @@ from agent.protocol import (
 )
 from agent.service import RefusedError, Service
 from hostlib.errors import SlipwayError, printable
-from hostlib.inventory import Record
 from hostlib.ports import ENROLLMENT
+from hostlib.record import Record
 
 LOG = logging.getLogger("slipway.enrolment")
 NODE: Final = "/v1/nodes/{id:" + ID_PATTERN + "}"

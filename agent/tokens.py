@@ -19,7 +19,7 @@ from typing import Final, Literal
 from agent.protocol import Facts, Refusal
 from agent.table import render_table
 from hostlib.errors import Problem, UserError, printable
-from hostlib.inventory import Record
+from hostlib.record import Record
 
 SECRET_BYTES: Final = 32
 SECRET: Final = re.compile(r"[A-Za-z0-9_-]{43}")

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from pydantic import ConfigDict, Field, ValidationError
 
 from hostlib.files import write_atomic
-from hostlib.inventory import Record
+from hostlib.record import Record
 
 SCHEMA: Final = 1
 

@@ -22,7 +22,8 @@ from hostlib.checks import (
     run_checks,
 )
 from hostlib.errors import ExitStatus, Problem, UserError, printable
-from hostlib.inventory import Inventory, Record
+from hostlib.inventory import Inventory
+from hostlib.record import Record
 
 SCHEMA: Final = 1
 PURPOSES: Final[dict[Purpose, str]] = {

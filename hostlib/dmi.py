@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from hostlib.files import read_if_there
-from hostlib.inventory import Dmi
+from hostlib.record import Dmi
 
 _DMI: Final = Path("sys/class/dmi/id")
 _UNSET: Final = re.compile(

@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from hostlib.record import Dmi, Record
 
 SCHEMA: Final = 1
 INSTALLED_TAG: Final = "slipway-installed"
@@ -17,12 +19,6 @@ INSTALLED_TAG: Final = "slipway-installed"
 
 UNREADABLE: Final = "unreadable"
 """Type of the content of a disk whose beginning cannot be read: anything may be on it."""
-
-
-class Record(BaseModel):
-    """Base of the frozen, closed records that are stored as JSON."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Content(Record):
@@ -279,15 +275,6 @@ class Clock(Record):
     """When this image was built: it cannot be earlier."""
     synchronised: bool = False
     """A time server keeps the system's clock right."""
-
-
-class Dmi(Record):
-    """Identity of the machine from SMBIOS."""
-
-    vendor: str = ""
-    product: str = ""
-    serial: str = ""
-    uuid: str = ""
 
 
 class Cpu(Record):

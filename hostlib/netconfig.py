@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic import Field
 
-from hostlib.inventory import Record
+from hostlib.record import Record
 
 BRIDGE: Final = "vmbr0"
 

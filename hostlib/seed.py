@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, SecretStr, SerializationInfo, Validation
 
 from hostlib.errors import Problem, UserError
 from hostlib.files import write_atomic
-from hostlib.inventory import Dmi, Record
+from hostlib.record import Dmi, Record
 
 SCHEMA: Final = 1
 SEED_PATH: Final = Path("etc/slipway/seed.json")

@@ -7,9 +7,9 @@ from typing import Final, Literal
 
 from pydantic import ConfigDict, Field, SecretStr
 
-from hostlib.inventory import Record
 from hostlib.netconfig import NetworkConfig
 from hostlib.ports import WEB_CONSOLE
+from hostlib.record import Record
 from hostlib.seed import Mode
 
 SCHEMA: Final = 1

@@ -11,11 +11,12 @@ from typing import Final
 from hostlib.checks.controllers import CONTROLLER_CHECKS
 from hostlib.checks.disks import DISK_CHECKS
 from hostlib.checks.machine import MACHINE_CHECKS
-from hostlib.checks.model import Check, Finding, Purpose, Severity, find
+from hostlib.checks.model import Check, Purpose, find
 from hostlib.checks.render import render_findings
 from hostlib.checks.target import MINIMUM_TARGET_BYTES, TARGET_CHECKS
 from hostlib.controllers import BOOT_VOLUME
 from hostlib.errors import Problem
+from hostlib.finding import Finding, Severity
 from hostlib.inventory import Disk, Inventory
 
 __all__ = [

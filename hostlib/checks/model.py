@@ -6,32 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from hostlib.errors import Problem
-from hostlib.inventory import Controller, Disk, Inventory, Record
+from hostlib.finding import Finding, Severity
+from hostlib.inventory import Controller, Disk, Inventory
 
-Severity = Literal["ok", "warning", "blocking"]
 Purpose = Literal["system", "ceph", "zfs"]
 Subject = Literal["machine", "controller", "disk", "target"]
-
-
-class Finding(Record):
-    """The outcome of one check for one device, or for several that are well in the same way."""
-
-    id: str
-    severity: Severity
-    device: str
-    measured: str
-    text: str
-    """What was found out, for a person."""
-    todo: str = ""
-    """What to do about it; empty when all is well."""
-    allowed: bool = False
-    """The answer's `checks.allow` names it: it does not stop an installation."""
-
-    @property
-    def problem(self) -> Problem:
-        """The finding as a line on standard error."""
-        return Problem(self.device, f"{self.text} ({self.measured})", self.todo)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
-from hostlib.checks.model import Finding, Severity
+from hostlib.finding import Finding, Severity
 
 _MARKS: Final[dict[Severity, str]] = {"blocking": "BLOCKING", "warning": "warning", "ok": "ok"}
 _COLUMNS: Final = 79

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import ClassVar
 
 from hostlib.files import write_atomic
-from hostlib.inventory import Dmi
 from hostlib.paths import EVENTS, INSTALL_LOG, LOGS, RELEASE
+from hostlib.record import Dmi
 from hostlib.release import read_release
 from hostlib.seed import SEED_PATH, NodeSeed, SeedEnrollment, write_seed
 from installer.config import InstallConfig

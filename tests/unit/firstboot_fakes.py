@@ -22,7 +22,7 @@ from firstboot.services import SERVICES
 from hostlib.errors import CommandError, ExitStatus
 from hostlib.firewall import render_firewall
 from hostlib.incus import UNITS
-from hostlib.inventory import Dmi
+from hostlib.record import Dmi
 from hostlib.run import Completed, render_command
 from hostlib.seed import Mode, NodeSeed, SeedEnrollment, write_seed
 from hostlib.tls import CERTIFICATE, KEY, make_self_signed

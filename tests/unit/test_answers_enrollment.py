@@ -8,8 +8,9 @@ import pytest
 from pydantic import SecretStr
 
 from hostlib.errors import UserError
-from hostlib.inventory import Dmi, Inventory
+from hostlib.inventory import Inventory
 from hostlib.join_string import JoinString, render_join_string
+from hostlib.record import Dmi
 from hostlib.seed import read_seed
 from installer.answers import Enrollment
 from installer.config import EnrollmentConfig

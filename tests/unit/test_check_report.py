@@ -21,7 +21,8 @@ from hostlib.check_report import (
 )
 from hostlib.checks import Finding, Purpose, Severity
 from hostlib.errors import ExitStatus
-from hostlib.inventory import Dmi, Firmware, parse_inventory
+from hostlib.inventory import Firmware, parse_inventory
+from hostlib.record import Dmi
 
 ONE = parse_inventory((Path(__file__).parents[1] / "machines/one-virtio-uefi.json").read_text())
 NOON = datetime(2026, 2, 28, 12, tzinfo=UTC)

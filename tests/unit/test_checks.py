@@ -13,7 +13,16 @@ from hostlib.checks import (
     run_checks,
 )
 from hostlib.checks.machine import MACHINE_CHECKS
-from hostlib.inventory import Content, Controller, Cpu, Disk, Firmware, Health, Inventory, parse_inventory
+from hostlib.inventory import (
+    Content,
+    Controller,
+    Cpu,
+    Disk,
+    Firmware,
+    Health,
+    Inventory,
+    parse_inventory,
+)
 from hostlib.sizes import GIB, MIB
 
 MACHINES = Path(__file__).parents[1] / "machines"

@@ -8,8 +8,8 @@ import pytest
 
 from hostlib.dmi import is_other_machine
 from hostlib.errors import ExitStatus
-from hostlib.inventory import Dmi
 from hostlib.paths import SSH_HOST_KEYS
+from hostlib.record import Dmi
 from hostlib.seed import read_seed
 from hostlib.tls import CERTIFICATE, KEY
 from tests.unit.firstboot_fakes import (

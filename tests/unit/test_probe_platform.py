@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hostlib.dmi import read_dmi
-from hostlib.inventory import Clock, Cpu, Dmi, Firmware
+from hostlib.inventory import Clock, Cpu, Firmware
 from hostlib.probe.platform import (
     parse_cpuinfo,
     read_clock,
@@ -19,6 +19,7 @@ from hostlib.probe.platform import (
 )
 from hostlib.probe.smbios import parse_uefi_capable
 from hostlib.probe.source import Source
+from hostlib.record import Dmi
 
 SECURE_BOOT = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 

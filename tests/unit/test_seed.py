@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from hostlib.inventory import Dmi
+from hostlib.record import Dmi
 from hostlib.seed import SEED_PATH, NodeSeed, SeedEnrollment, drop_token, read_seed, write_seed
 
 SEED = NodeSeed(
