@@ -50,7 +50,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark everything in this folder as `vm`, whoever wrote it; the longest tests come first.
 
-    A worker that gets one of them last would leave the other without work for a quarter of an hour.
+    A worker that gets one of them last would leave the other without work for a quarter of an hour. The two cluster
+    tests are apart: with five machines on two processors members take each other for lost, and all takes longer.
     """
     for item in items:
         if Path(__file__).parent in item.path.parents:

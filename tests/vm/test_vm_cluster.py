@@ -26,11 +26,7 @@ from tests.vm.lab.namespace import missing
 from tests.vm.lab.spec import GuestProgram
 from tests.vm.waits import EVENT_SECONDS
 
-pytestmark = [
-    pytest.mark.skipif(bool(missing()), reason=missing() or "a network namespace can be made"),
-    # Never beside the other one: with five machines on two processors members take each other for lost.
-    pytest.mark.xdist_group("cluster"),
-]
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "a network namespace can be made")
 
 OFFLINE_SECONDS: Final = 60.0
 """Within which a node that was switched off is shown as offline."""

@@ -16,10 +16,7 @@ from tests.vm.lab.namespace import missing
 from tests.vm.lab.spec import GuestProgram
 from tests.vm.waits import EVENT_SECONDS, NODE_SECONDS
 
-pytestmark = [
-    pytest.mark.skipif(bool(missing()), reason=missing() or "a network namespace can be made"),
-    pytest.mark.xdist_group("cluster"),
-]
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "a network namespace can be made")
 
 
 def test_power_cuts_on_the_way_into_a_cluster(lab: Lab, shared: Shared, keys: KeyPair) -> None:
