@@ -13,14 +13,13 @@ from tests.vm.lab.bench import KeyPair, Lab, Shared
 from tests.vm.lab.cluster import Lan, Member
 from tests.vm.lab.machine import Vm
 from tests.vm.lab.namespace import missing
-from tests.vm.lab.spec import GuestProgram
-from tests.vm.waits import EVENT_SECONDS, NODE_SECONDS
+from tests.vm.waits import NODE_SECONDS
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "a network namespace can be made")
 
 
 def test_power_cuts_on_the_way_into_a_cluster(lab: Lab, shared: Shared, keys: KeyPair) -> None:
-    """A node that an administrator approves; eight cuts, three of them on the member."""
+    """A node that an administrator approves; seven cuts, three of them on the member."""
     with open_lan(lab, shared, keys, 2) as lan, ExitStack() as up:
         first = Member(1)
         with _boot(lab, lan, first, "bootstrap") as vm:
@@ -30,7 +29,9 @@ def test_power_cuts_on_the_way_into_a_cluster(lab: Lab, shared: Shared, keys: Ke
         wait_serving(vm)
         token, enrollment = make_token(lan, first, "--approve", "manual")
         node = Member(2, enrollment)
-        _cut_until_requested(lab, lan, node)
+        with _boot(lab, lan, node, "asks") as joining:
+            _wait_state(joining, "requested")
+            joining.kill()
         vm.kill()
         up.close()
         vm = up.enter_context(_boot(lab, lan, first, "member-after-request"))
@@ -52,18 +53,6 @@ def test_power_cuts_on_the_way_into_a_cluster(lab: Lab, shared: Shared, keys: Ke
         with _boot(lab, lan, node, "serves") as joining:
             wait_serving(joining)
             _check(lan, first, node, token)
-            names = [first.name, node.name]
-            lan.run_program(first, GuestProgram(module="cluster_containers", parameters={"members": names}))
-            vm.report.wait("containers", EVENT_SECONDS)
-
-
-def _cut_until_requested(lab: Lab, lan: Lan, node: Member) -> None:
-    with _boot(lab, lan, node, "first-boot") as joining:
-        joining.report.wait("event", NODE_SECONDS, event="task-done", task="incus")
-        joining.kill()
-    with _boot(lab, lan, node, "asks") as joining:
-        _wait_state(joining, "requested")
-        joining.kill()
 
 
 @contextmanager

@@ -19,6 +19,7 @@ STAYS_SECONDS = 30.0
 """A machine that restarts by itself does so well within this time."""
 
 
+@pytest.mark.matrix
 def test_stick_pulled_during_copy(lab: Lab, keys: KeyPair) -> None:
     install = Install(name="pulled", attach=Attach.USB_STICK)
     _lose_medium(lab, keys, install, lambda vm: vm.qmp.unplug("iso-drive"))

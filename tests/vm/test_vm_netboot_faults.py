@@ -24,7 +24,8 @@ PATIENCE_SECONDS: Final = 15
 REASONS: Final = {"half": r"bytes missing", "flip": r"with the SHA-256 [0-9a-f]{64} came"}
 
 
-@pytest.mark.parametrize("fault", ["half", pytest.param("flip", marks=pytest.mark.matrix)])
+@pytest.mark.matrix
+@pytest.mark.parametrize("fault", ["half", "flip"])
 def test_broken_root_image(fault: Literal["half", "flip"], lab: Lab, bundle: Path, site: Site) -> None:
     """Half a root image, or one with a wrong bit, every time: the network boot fails before anything is started."""
     disk = make_dirty_disk(lab.folder / "disk.raw", 20 * GIB, 11)

@@ -6,11 +6,38 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tests.vm.guest.commands import read_json, read_output, run
 from tests.vm.guest.container import IMAGE, write_image
 from tests.vm.guest.port import send
+
+_TRIES: Final = 3
+_ONLINE_SECONDS: Final = 180.0
+_POLL_SECONDS: Final = 2.0
+
+
+def _launch(name: str, member: str) -> None:
+    """Launch it, again where Incus took members for lost meanwhile: emulated ones are late with their heartbeats."""
+    for left in reversed(range(_TRIES)):
+        _wait_online()
+        try:
+            read_output("incus", "launch", IMAGE, name, "--target", member)
+        except RuntimeError:
+            if not left:
+                raise
+            run("incus", "delete", "--force", name)
+        else:
+            return
+
+
+def _wait_online() -> None:
+    deadline = time.monotonic() + _ONLINE_SECONDS
+    while time.monotonic() < deadline:
+        rows: Any = read_json("incus", "cluster", "list", "--format", "json")
+        if all(row["status"] == "Online" for row in rows):
+            return
+        time.sleep(_POLL_SECONDS)
 
 
 def main(parameters: Mapping[str, Any]) -> None:
@@ -26,7 +53,7 @@ def main(parameters: Mapping[str, Any]) -> None:
     for member in parameters["members"]:
         name = f"on-{member}"
         started = time.monotonic()
-        read_output("incus", "launch", IMAGE, name, "--target", member)
+        _launch(name, member)
         seconds = round(time.monotonic() - started, 1)
         instance: Any = read_json("incus", "query", f"/1.0/instances/{name}")
         found[member] = {
