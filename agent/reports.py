@@ -14,7 +14,7 @@ from agent.records import StatusReply
 from hostlib.errors import SlipwayError
 from hostlib.sizes import MIB
 
-TIMEOUT_SECONDS: Final = 5.0
+TIMEOUT_SECONDS: Final = 10.0
 LIMIT_BYTES: Final = 16 * MIB
 """Of a member's answer: a thousand nodes with all the findings that a heartbeat can have."""
 

@@ -1,4 +1,4 @@
-"""The units of the agent and of the consoles."""
+"""The units of the agent, of the consoles and of the firewall, as the image has them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from agent.health import KEPT
 from agent.status import ENROLLMENT
 from hostlib.banner import ISSUE
+from hostlib.firewall import render_firewall
 from hostlib.incus import INCUS_STATE
 from hostlib.paths import FIRSTBOOT_DONE
 from hostlib.pools import LOCAL_SOURCE
@@ -87,3 +88,12 @@ def test_what_the_agents_sandbox_lets_through_is_there_before_it_starts() -> Non
     # A path that is not there keeps the service from starting, unless a dash says that it need not be.
     needed = [path for path in unit["ReadWritePaths"].split() if not path.startswith("-")]
     assert set(needed) <= {"/run/lock", *made}
+
+
+def test_the_image_has_the_firewall_before_the_network_is_there() -> None:
+    assert (LAYER / "etc/nftables.conf").read_text() == render_firewall()
+    drop_in = (LAYER / "etc/systemd/system/nftables.service.d/20-slipway.conf").read_text()
+    assert "Before=networking.service\n" in drop_in
+    # The tables and the traffic of guests are left alone.
+    stops = re.findall(r"^ExecStop=(.*)$", drop_in, re.MULTILINE)
+    assert stops == ["", "-/usr/sbin/nft delete table inet slipway"]

@@ -233,7 +233,7 @@ async def test_what_the_cluster_does_for_a_member_in_need(
             # Another member signs, and the service goes on with what it has.
             await until(lambda: is_by(second.root / STATE / "node.crt", record), hurry)
             assert second.daemon.member.port
-            assert second.duties["enrolment service"].failure == str(keeps_no_key)
+            await until(lambda: second.duties["enrolment service"].failure == str(keeps_no_key))
             node = await node_of(site, second)
             gone: dict[str, str | None] = dict.fromkeys(render_record(node))
             await site.store.write_all(gone, (await site.store.read_all())[1])

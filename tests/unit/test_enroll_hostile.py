@@ -21,6 +21,10 @@ ENROLL = "/v1/enroll"
 GOOD = json.loads(Node().request().model_dump_json())
 
 
+SHUT_SECONDS = 3.0
+"""A fifth of a second on a usual machine; emulated ones take several times that."""
+
+
 BODIES: list[tuple[str | bytes, str]] = [
     (b"", "body: Invalid JSON"),
     (b"\xff\xfe{", "body: Invalid JSON"),
@@ -160,7 +164,7 @@ async def test_very_many_requests_from_one_address_leave_the_service_usable(tmp_
         for _ in range(10):
             await asyncio.gather(*(shut() for _ in range(40)))
         # Both sides of 400 connections; with a TLS handshake each it would be many times that.
-        assert time.process_time() - started < 0.6
+        assert time.process_time() - started < SHUT_SECONDS
         # Another address is served.
         connector = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0), force_close=True)
         async with (

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import configparser
 import re
 from pathlib import Path
 
@@ -10,8 +9,6 @@ from hostlib.errors import ExitStatus
 from hostlib.firewall import render_firewall
 from hostlib.seed import read_seed, write_seed
 from tests.unit.firstboot_fakes import FakeNode, first_boot
-
-LAYER = Path(__file__).parents[2] / "image/layer"
 
 
 def rules(text: str) -> list[str]:
@@ -58,16 +55,6 @@ def test_the_tables_and_the_traffic_of_guests_are_left_alone() -> None:
         "table inet slipway {",
     ]
     assert 'iifname != "vmbr7" udp dport { 53, 67, 547 } accept' in text
-    drop_in = (LAYER / "etc/systemd/system/nftables.service.d/20-slipway.conf").read_text()
-    stops = re.findall(r"^ExecStop=(.*)$", drop_in, re.MULTILINE)
-    assert stops == ["", "-/usr/sbin/nft delete table inet slipway"]
-
-
-def test_the_image_has_the_rules_before_the_network_is_there() -> None:
-    assert (LAYER / "etc/nftables.conf").read_text() == render_firewall()
-    unit = configparser.ConfigParser(strict=False, interpolation=None)
-    unit.read(LAYER / "etc/systemd/system/nftables.service.d/20-slipway.conf")
-    assert unit["Unit"]["Before"] == "networking.service"
 
 
 def test_first_boot_brings_the_networks_of_the_seed_into_effect(tmp_path: Path) -> None:

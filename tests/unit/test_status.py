@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import importlib.util
 import json
 from pathlib import Path
 
@@ -237,7 +238,8 @@ def test_the_status_screen_takes_no_large_library() -> None:
 
 
 def top_imports(name: str) -> list[str]:
-    path = Path(__file__).parents[2] / f"{name.replace('.', '/')}.py"
-    return [
-        node.module or "" for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom)
-    ]
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    assert spec.origin is not None
+    tree = ast.parse(Path(spec.origin).read_text())
+    return [node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)]
