@@ -47,6 +47,7 @@ def test_broken_root_image(fault: Literal["half", "flip"], lab: Lab, bundle: Pat
     assert content_digest(disk) == before
 
 
+@pytest.mark.matrix
 def test_answer_server_out_of_order(lab: Lab, bundle: Path, site: Site) -> None:
     """An answer that is refused is reported, log and all; a wrong fingerprint or a server that hangs ends with a reason."""
     disk = make_dirty_disk(lab.folder / "disk.raw", 20 * GIB, 12)
