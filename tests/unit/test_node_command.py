@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from agent import ca_command, node_command
+from agent import ca_command, node_command, reports
 from agent import member as member_module
 from agent.authority import RECORD
 from agent.ca import FOLDER, NODE_LIFETIME, check_peer
@@ -62,11 +62,11 @@ def run(
         status = main(arguments)
         return status, *capsys.readouterr()
 
-    def reports(_: Member, urls: Sequence[str]) -> tuple[dict[str, Sighting], list[str]]:
+    def read(_: Member, urls: Sequence[str]) -> tuple[dict[str, Sighting], list[str]]:
         return seen, [f"{urls[-1]}: no answer within 5 s"]
 
     monkeypatch.setattr(member_module, "open_member", lambda _: site.member)
-    monkeypatch.setattr(node_command, "read_reports", reports)
+    monkeypatch.setattr(node_command, "read_reports", read)
     return run
 
 
@@ -253,7 +253,11 @@ def test_the_latest_heartbeat_counts_by_the_clock_of_who_got_it() -> None:
 
 
 @in_loop
-async def test_members_are_asked_with_this_nodes_certificate(tmp_path: Path) -> None:
+async def test_members_are_asked_with_this_nodes_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Emulated machines take a second for each of the handshakes.
+    monkeypatch.setattr(reports, "TIMEOUT_SECONDS", 60.0)
     serving = ServingMember(tmp_path)
     host = Node("m1.example.test", "127.0.0.1")
     (tmp_path / "m.key").write_bytes(pem(host.key))
