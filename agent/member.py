@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from agent import membership
 from agent.authority import RECORD, parse_record
 from agent.ca import CaRecord
-from agent.membership import render_url
 from agent.status import ENROLLMENT, read_enrollment
 from agent.store import Changes, IncusStore, Store, Values, change_store
 from hostlib.errors import Problem, UserError
@@ -111,11 +110,8 @@ def _explain_alone(seed: NodeSeed, root: Path) -> Problem:
 
 def plan_urls(members: Iterable[IncusMember], own: str) -> tuple[str, ...]:
     """Give the URLs of the members' enrolment services: that of `own` first, then of those that are online."""
-    ranked = sorted(
-        members, key=lambda one: (one.server_name != own, one.status != "Online", one.server_name)
-    )
-    hosts = [urlsplit(member.url).hostname or "" for member in ranked]
-    return tuple(render_url(host) for host in hosts if host)
+    urls = membership.plan_urls(members)
+    return tuple(urls[name] for name in sorted(urls, key=lambda name: name != own))
 
 
 def parse_ca(values: Values) -> CaRecord:
