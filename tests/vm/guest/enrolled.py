@@ -15,8 +15,8 @@ _SEED: Final = Path("/etc/slipway/seed.json")
 _CERTIFICATE: Final = Path("/var/lib/slipway/node.crt")
 _CONSOLE: Final = Path("/etc/cockpit/ws-certs.d/50-slipway.cert")
 _LIMIT_SECONDS: Final = 400.0
-OWN_UNITS: Final = ("slipway-agent.service", "slipway-check.service")
-"""That do their work on a node for good."""
+OWN_UNITS: Final = tuple(f"slipway-{name}.service" for name in ("agent", "check", "firstboot", "identity"))
+"""Slipway's own on a node, without those that run the administrator's commands."""
 
 
 def wait_settled() -> dict[str, Any]:
