@@ -158,7 +158,8 @@ def parse_boot(text: str) -> frozenset[str]:
             case "El Torito boot img":
                 found.add(f"El Torito image {' '.join(words[:-1])}")
             case "System area summary":
-                found.add(f"system area {value.strip()}")
+                # Whether cylinders are aligned is xorriso's reading of the image's size: whole MiB are "on".
+                found.add(f"system area {' '.join(word for word in words if 'cyl-align' not in word)}")
             case "GPT type GUID":
                 types[words[0]] = words[1]
             case "GPT start and size" if types.get(words[0]) == ESP_TYPE:

@@ -76,10 +76,12 @@ def test_xorriso_keeps_the_boot_equipment_and_takes_off_an_earlier_answer() -> N
 
 def test_boot_equipment_without_its_places() -> None:
     moved = BOOT.replace("287904", "287933").replace("  79\n", " 106\n").replace("1151616", "1151732")
+    # How xorriso reads a size of whole MiB, which is of no account to firmware.
+    moved = moved.replace("cyl-align-off", "cyl-align-on")
     assert parse_boot(moved) == parse_boot(BOOT) == {
         "El Torito image 1 BIOS y none 0x0000 0x00 4",
         "El Torito image 2 UEFI y none 0x0000 0x00 12288",
-        "system area MBR protective-msdos-label grub2-mbr cyl-align-off GPT",
+        "system area MBR protective-msdos-label grub2-mbr GPT",
         "EFI system partition of 12288 sectors",
     }  # fmt: skip
 
