@@ -172,6 +172,8 @@ class ApiClient:
             answer = await exchange(_untrusting(url))
             bundle = parse_answer(url, answer, CaReply).ca
             context = ssl.create_default_context(cadata=find_pinned(url, bundle, self.fingerprint))
+        # As Python does by itself from 3.13 on: certificates keep to RFC 5280 or are refused.
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
         if mutual:
             context.load_cert_chain(self._path(CERTIFICATE), self._path(KEY))
         return context

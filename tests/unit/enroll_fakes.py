@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from agent import tokens
+from agent.ca import CA_ONLY
 from agent.csr import CheckedRequest, make_csr, node_id_of
 from agent.protocol import EnrollRequest, Facts, JoinReply, Refusal
 from agent.records import render_record
@@ -82,6 +83,7 @@ class Ca:
         own = self._builder(self._name, self._key.public_key()).add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
         )
+        own = own.add_extension(CA_ONLY, critical=True)
         # Without it OpenSSL would try one of several authorities of this name, and no other.
         identifier = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
         own = own.add_extension(identifier, critical=False)

@@ -277,6 +277,7 @@ async def test_members_are_asked_with_this_nodes_certificate(
         await serving.service.heartbeat(node.id, BEAT, "")
         urls = [f"https://127.0.0.1:{serving.port}", "https://127.0.0.1:1"]
         found, silent = await ask_members(site.member, urls)
+    assert list(found) == [node.id], silent
     assert found[node.id].heartbeat == BEAT
     assert [line.partition(" ")[0] for line in silent] == ["https://127.0.0.1:1/v1/status:"]
 
