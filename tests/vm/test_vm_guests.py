@@ -20,7 +20,8 @@ GUESTS_SECONDS: Final = NODE_SECONDS + 1500.0
 @pytest.mark.matrix
 def test_guests(lab: Lab, shared: Shared) -> None:
     installed, overlay = shared.overlay(BIOS_CD, lab.folder / "node.qcow2")
-    with lab.vm(node_spec(BIOS_CD, installed, overlay, GuestProgram(module="guests"))) as vm:
+    program = GuestProgram(module="guests", parameters={"emulated": lab.accel != "kvm"})
+    with lab.vm(node_spec(BIOS_CD, installed, overlay, program)) as vm:
         guests: dict[str, Any] = vm.report.wait("guests", GUESTS_SECONDS)
     broken = [f"{name}: {found['error']}" for name, found in guests.items() if "error" in _dict(found)]
     assert not broken, "\n".join(broken)
