@@ -12,8 +12,16 @@ from typing import Final
 
 from agent.csr import CheckedRequest, check_csr, check_unique
 from agent.protocol import EnrollRequest, Facts, NodeState, Refusal
-from agent.records import NodeRecord, node_key, parse_nodes, parse_tokens, token_key
-from agent.store import Values
+from agent.records import (
+    NodeRecord,
+    node_key,
+    parse_nodes,
+    parse_token,
+    parse_tokens,
+    render_record,
+    token_key,
+)
+from agent.store import Changes, Values
 from agent.tokens import TokenRecord, take_use
 from hostlib.errors import Problem, UserError
 
@@ -91,10 +99,7 @@ def plan_enroll(
 
     For a node that took a use of this token before, no other is taken.
     """
-    # Two members may take in a node each at one moment, and one list of ids is then lost; the nodes never are.
-    lost = sorted({node.id for node in nodes.values() if node.token == token.id} - {*token.used_by})
-    token = token.model_copy(update={"used_by": (*token.used_by, *lost)})
-    used = take_use(token, node_id, request.facts, now)
+    used = take_use(_with_lost_uses(token, nodes), node_id, request.facts, now)
     if isinstance(used, Refusal):
         return used
     if refusal := _check_name(node_id, request.facts, nodes):
@@ -110,6 +115,25 @@ def plan_enroll(
         changed=now,
     )
     return Accepted(node, used)
+
+
+def plan_give_back(node_id: str, token_id: str, values: Values) -> Changes:
+    """Give what takes a node out again that has just been written, where its token has served more than it may.
+
+    Two members can each give the last use within one moment. Each looks once its own write is done and the other
+    members know of it, so at least one of them sees both.
+    """
+    token = parse_token(values, token_id)
+    if token is None or len(_with_lost_uses(token, parse_nodes(values)).used_by) <= token.uses:
+        return {}
+    others = tuple(user for user in token.used_by if user != node_id)
+    return {node_key(node_id): None, **render_record(token.model_copy(update={"used_by": others}))}
+
+
+def _with_lost_uses(token: TokenRecord, nodes: Mapping[str, NodeRecord]) -> TokenRecord:
+    # Where two members write at one moment, one list of ids is lost; the nodes never are.
+    lost = sorted({node.id for node in nodes.values() if node.token == token.id} - {*token.used_by})
+    return token.model_copy(update={"used_by": (*token.used_by, *lost)})
 
 
 def _check_name(node_id: str, facts: Facts, nodes: Mapping[str, NodeRecord]) -> Refusal | None:

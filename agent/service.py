@@ -20,6 +20,7 @@ from agent.enroll_policy import (
     check_welcome,
     plan_again,
     plan_enroll,
+    plan_give_back,
     plan_heartbeat,
     plan_joined,
 )
@@ -46,7 +47,7 @@ from agent.records import (
     render_record,
 )
 from agent.store import Changes, Store, Values, change_store
-from agent.tokens import is_secret_of, token_id, unknown_token
+from agent.tokens import TokenRecord, is_secret_of, token_id, unknown_token, used_up
 from hostlib.tls import fingerprint
 
 LOG = logging.getLogger("slipway.enrolment")
@@ -137,8 +138,20 @@ class Service:
             self._store, lambda values: self._enroll(values, request, checked, token)
         )
         if written:
+            if known is None:
+                await self._give_back(node)
             LOG.info("node %s (%s): %s, by token %s", node.facts.fqdn, node.id, node.state, token)
         return self._reply(node)
+
+    async def _give_back(self, node: NodeRecord) -> None:
+        """Refuse a new node after all where another member has given the last use of its token meanwhile."""
+
+        def plan(values: Values) -> tuple[TokenRecord | None, Changes]:
+            return parse_token(values, node.token), plan_give_back(node.id, node.token, values)
+
+        token, returned = await change_store(self._store, plan)
+        if token and returned:
+            raise RefusedError(used_up(token))
 
     def _enroll(
         self, values: Values, request: EnrollRequest, checked: CheckedRequest, proven: str

@@ -155,9 +155,14 @@ def take_use(record: TokenRecord, node_id: str, facts: Facts, now: int) -> Token
         what = f"the token {record.id} is for other machines: {wrong}"
         return Refusal(code="facts-not-allowed", reason=what, todo=ANOTHER)
     if len(record.used_by) >= record.uses:
-        what = f"all {record.uses} uses of the token {record.id} are taken"
-        return Refusal(code="token-used-up", reason=what, todo=ANOTHER)
+        return used_up(record)
     return record.model_copy(update={"used_by": (*record.used_by, node_id)})
+
+
+def used_up(record: TokenRecord) -> Refusal:
+    """Give the answer to a node that comes after as many as the token is for."""
+    what = f"all {record.uses} uses of the token {record.id} are taken"
+    return Refusal(code="token-used-up", reason=what, todo=ANOTHER)
 
 
 def revoke(record: TokenRecord) -> TokenRecord:
