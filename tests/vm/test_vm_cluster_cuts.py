@@ -8,7 +8,8 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.vm.clusters import make_token, open_lan, wait_online, wait_serving
+from hostlib.ports import ENROLLMENT
+from tests.vm.clusters import make_token, open_lan, wait_online, wait_serving, wait_until
 from tests.vm.lab.bench import KeyPair, Lab, Shared
 from tests.vm.lab.cluster import Lan, Member
 from tests.vm.lab.machine import Vm
@@ -36,6 +37,9 @@ def test_power_cuts_on_the_way_into_a_cluster(lab: Lab, shared: Shared, keys: Ke
         up.close()
         vm = up.enter_context(_boot(lab, lan, first, "member-after-request"))
         with _boot(lab, lan, node, "approved") as joining:
+            wait_until(
+                "the member takes requests again", lambda: lan.reaches(first, ENROLLMENT), NODE_SECONDS
+            )
             lan.run(first, "slipway", "node", "approve", node.name)
             # Before it joins, the node has this on disk, and its key and certificate.
             _wait_state(joining, "approved")
