@@ -1,12 +1,15 @@
-"""The cluster's records: text by key in Incus's replicated server configuration, so that any member can answer.
+"""The cluster's records: text by key in Incus's replicated database, so that any member can answer.
 
-What Incus 6.0 promises, by its source (cmd/incusd/api_1.0.go, internal/server/util/http.go): `PATCH /1.0` merges the
-keys it is given into the configuration in one transaction of the database, so keys that are not named are never
-lost and several are written together; an empty value deletes a key that begins with `user.`. The ETag is a hash of
-the whole configuration as this one daemon has it in memory. `If-Match` is compared with it before that transaction
-begins, and the other members are told after it. So two writes that reach one daemon at one moment both pass: a
-lock keeps the writers of one member apart. Two members can still write one key within the same moment, and the later
-one stays; what must not be lost then is counted from keys that have one writer each (`agent.enroll_policy`).
+They stand in the configuration of the project `default`, which is there from the first start and cannot be deleted. Not
+in that of the server: where a member that passes for alive does not answer, as one that has just lost its power, Incus
+6.0 takes `PATCH /1.0` back by replacing the whole configuration with the keys of that one request. All others are gone
+then, and the address of the member too, so that it sends no heartbeat any more (cmd/incusd/api_1.0.go, doApi10Update).
+
+What Incus 6.0 promises, by its source (cmd/incusd/api_project.go): a project is read from the database, so that all
+members see the same, and `PUT` replaces all of its configuration in one transaction, without asking another member.
+`If-Match` is compared just before that transaction begins. So two writes at one moment may both pass: a lock keeps the
+writers of one member apart, and who has written looks whether it is there. Two members could still miss each other by
+some milliseconds; what must not be lost then is counted from keys that have one writer each (`agent.enroll_policy`).
 
 `incus query` sends no If-Match and has the values as arguments, which every user of the machine could read in the
 list of processes. So the daemon's socket is spoken to.
@@ -32,7 +35,8 @@ from hostlib.paths import RUN
 SOCKET: Final = Path("/var/lib/incus/unix.socket")
 LOCK: Final = RUN / "store.lock"
 PREFIX: Final = "user.slipway."
-# A write is told to each member in turn, and one that has just gone is waited for.
+URL: Final = "http://incus/1.0/projects/default"
+# The database may be choosing another leader.
 TIMEOUT_SECONDS: Final = 60.0
 LOCK_SECONDS: Final = 0.02
 UNCHANGED_STATUS: Final = 412
@@ -124,7 +128,7 @@ class MemoryStore(Store):
 
 
 class IncusStore(Store):
-    """The configuration of the local Incus daemon and with it of its cluster."""
+    """The configuration of a project of the local Incus daemon and with it of its cluster."""
 
     def __init__(self, socket: Path = SOCKET, lock: Path = LOCK) -> None:
         """Take the daemon's socket and the file that keeps the writers of this machine apart."""
@@ -133,22 +137,34 @@ class IncusStore(Store):
 
     async def read_all(self, prefix: str = PREFIX) -> tuple[dict[str, str], str]:
         """See Store."""
-        body, etag = await self._send("GET")
-        try:
-            config = body["metadata"]["config"]
-            found = {key: str(value) for key, value in config.items() if key.startswith(prefix)}
-        except (KeyError, TypeError, AttributeError):
-            raise _odd("its configuration is not in the answer") from None
-        if not etag:
-            raise _odd("there is no ETag in the answer")
-        return found, etag
+        config, _, etag = await self._read()
+        return {key: value for key, value in config.items() if key.startswith(prefix)}, etag
 
     async def write_all(self, changes: Mapping[str, str | None], etag: str) -> None:
         """See Store."""
         _check_keys(changes)
-        config = {key: value or "" for key, value in changes.items()}
         async with self._alone():
-            await self._send("PATCH", {"config": config}, etag)
+            config, description, now = await self._read()
+            if now != etag:
+                raise _conflict()
+            kept = {key: value for key, value in config.items() if key not in changes}
+            wanted = {key: value for key, value in changes.items() if value is not None}
+            await self._send("PUT", {"config": kept | wanted, "description": description}, etag)
+            written, _, _ = await self._read()
+            if any(written.get(key) != value for key, value in changes.items()):
+                raise _conflict()
+
+    async def _read(self) -> tuple[dict[str, str], str, str]:
+        body, etag = await self._send("GET")
+        try:
+            project = body["metadata"]
+            config = {key: str(value) for key, value in project["config"].items()}
+            description = str(project["description"])
+        except (KeyError, TypeError, AttributeError):
+            raise _odd("its configuration is not in the answer") from None
+        if not etag:
+            raise _odd("there is no ETag in the answer")
+        return config, description, etag
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
@@ -178,7 +194,7 @@ class IncusStore(Store):
         try:
             async with (
                 aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
-                session.request(method, "http://incus/1.0", json=data, headers=headers) as answer,
+                session.request(method, URL, json=data, headers=headers) as answer,
             ):
                 if answer.status == UNCHANGED_STATUS:
                     raise _conflict()

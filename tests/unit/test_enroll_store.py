@@ -42,14 +42,17 @@ class Incus:
     """The part of Incus 6.0 that the store relies on, its gap between check and write included."""
 
     def __init__(self) -> None:
-        self.config = {"core.https_address": ":8443", "user.other": "x"}
+        self.config = {"features.images": "true", "user.other": "x"}
+        self.description = "of the administrator"
         self.answer: web.Response | None = None
+        self.later: list[dict[str, str]] = []
+        """What another member writes at the same moment, from what it has read before."""
 
     @asynccontextmanager
     async def serving(self, folder: Path) -> AsyncIterator[IncusStore]:
         application = web.Application()
-        application.router.add_get("/1.0", self._get)
-        application.router.add_patch("/1.0", self._patch)
+        application.router.add_get("/1.0/projects/default", self._get)
+        application.router.add_put("/1.0/projects/default", self._put)
         runner = web.AppRunner(application, shutdown_timeout=0)
         await runner.setup()
         await web.UnixSite(runner, str(folder / "socket")).start()
@@ -62,18 +65,19 @@ class Incus:
         return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()
 
     async def _get(self, _: web.Request) -> web.Response:
-        body = {"type": "sync", "metadata": {"config": self.config}}
+        body = {"type": "sync", "metadata": {"config": self.config, "description": self.description}}
         if self.answer is not None:
             return self.answer
         return web.json_response(body, headers={"ETag": f'"{self._etag()}"'})
 
-    async def _patch(self, request: web.Request) -> web.Response:
+    async def _put(self, request: web.Request) -> web.Response:
         if request.headers["If-Match"].strip('"') != self._etag():
             return web.json_response({"type": "error", "error": "ETag doesn't match"}, status=412)
-        changes = (await request.json())["config"]
+        project = await request.json()
         await asyncio.sleep(0.005)
-        self.config |= changes
-        self.config = {key: value for key, value in self.config.items() if value}
+        self.config, self.description = project["config"], project["description"]
+        if self.later:
+            self.config = self.later.pop()
         return web.json_response({"type": "sync", "metadata": {}})
 
 
@@ -107,8 +111,20 @@ async def test_in_incus(tmp_path: Path) -> None:
     incus = Incus()
     async with incus.serving(tmp_path) as store:
         await keeps_its_promises(store)
-    assert incus.config["core.https_address"] == ":8443"
-    assert incus.config["user.other"] == "x"
+    assert incus.config == {"features.images": "true", "user.other": "x", A: incus.config[A], B: "2"}
+    assert incus.description == "of the administrator"
+
+
+@in_loop
+async def test_what_another_member_has_overwritten_counts_as_not_written(tmp_path: Path) -> None:
+    incus = Incus()
+    async with incus.serving(tmp_path) as store:
+        _, etag = await store.read_all()
+        incus.later = [{B: "2"}]
+        with pytest.raises(Conflict):
+            await store.write(A, "1", etag)
+        await store.write(A, "1", (await store.read_all())[1])
+    assert incus.config == {A: "1", B: "2"}
 
 
 @pytest.mark.parametrize(
@@ -120,7 +136,7 @@ async def test_in_incus(tmp_path: Path) -> None:
         (web.Response(text="[" * 100_000), "no answer that can be read"),
         (web.json_response({"metadata": {"config": None}}), "its configuration is not in the answer"),
         (web.json_response([]), "its configuration is not in the answer"),
-        (web.json_response({"metadata": {"config": {}}}), "there is no ETag"),
+        (web.json_response({"metadata": {"config": {}, "description": ""}}), "there is no ETag"),
     ],
 )
 def test_odd_answers(tmp_path: Path, answer: web.Response, said: str) -> None:
