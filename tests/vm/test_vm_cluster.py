@@ -30,7 +30,8 @@ pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "a network 
 
 OFFLINE_SECONDS: Final = 60.0
 """Within which a node that was switched off is shown as offline."""
-BACK_SECONDS: Final = 300.0
+BACK_SECONDS: Final = 900.0
+"""Four machines on two processors, and what else the host has to do, make a start of two minutes one of six."""
 CLOSED_PORT: Final = 8008
 NODE_CERTIFICATE: Final = "/var/lib/slipway/node.crt"
 INTERFACES: Final = "/etc/network/interfaces"
@@ -68,13 +69,7 @@ def test_three_nodes_become_one_cluster(lab: Lab, shared: Shared, keys: KeyPair)
 
         _check_doors(lan, first)
         joining[1].kill()
-        off = time.monotonic()
-        # Incus takes it for alive for 20 s. What is written then must stay, and all that was there before.
-        written, _ = make_token(lan, first)
-        wait_status(lan, first, names[2], "OFFLINE", OFFLINE_SECONDS - (time.monotonic() - off))
-        lab.timings.add("power cut to shown as offline", time.monotonic() - off)
-        tokens = json.loads(lan.run(first, "slipway", "token", "list", "--json"))["tokens"]
-        assert {token["id"]: len(token["used_by"]) for token in tokens} == {used: 2, written: 0}
+        lab.timings.add("power cut to shown as offline", _write_while_one_is_off(lan, first, names[2], used))
         with lab.vm(lan.spec(others[1])) as back:
             wait_status(lan, first, names[2], "ONLINE", BACK_SECONDS)
             lab.timings.add("member: power-on to online again", back.seconds)
@@ -86,6 +81,20 @@ def test_three_nodes_become_one_cluster(lab: Lab, shared: Shared, keys: KeyPair)
             _become_administrator(lab, lan, first, others[0])
             back.report.wait("event", EVENT_SECONDS, event="enrollment", state="removed")
     assert {node["state"] for node in nodes["nodes"]} == {"serving"}
+
+
+def _write_while_one_is_off(lan: Lan, member: Member, off: str, used: str) -> float:
+    """Write as soon as the power of another is cut; give the seconds until that is shown as offline.
+
+    Incus takes it for alive for 20 s. What is written then must stay, and all that was there before.
+    """
+    began = time.monotonic()
+    written, _ = make_token(lan, member)
+    wait_status(lan, member, off, "OFFLINE", OFFLINE_SECONDS - (time.monotonic() - began))
+    seconds = time.monotonic() - began
+    tokens = json.loads(lan.run(member, "slipway", "token", "list", "--json"))["tokens"]
+    assert {token["id"]: len(token["used_by"]) for token in tokens} == {used: 2, written: 0}
+    return seconds
 
 
 def _check_doors(lan: Lan, member: Member) -> None:
