@@ -140,7 +140,7 @@ async def is_shut(port: int) -> None:
 @in_loop
 async def test_very_many_requests_from_one_address_leave_the_service_usable(tmp_path: Path) -> None:
     limits = Limits(
-        requests_at_once=5, connections_at_once=20, requests_per_second=1, connections_per_second=1
+        requests_at_once=5, connections_at_once=20, requests_per_second=1e-3, connections_per_second=1e-3
     )
     async with Member(tmp_path).serving(limits) as member:
         codes: list[object] = []
