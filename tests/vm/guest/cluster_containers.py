@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,16 +18,16 @@ _ONLINE_SECONDS: Final = 180.0
 _POLL_SECONDS: Final = 2.0
 
 
-def _launch(name: str, member: str) -> None:
-    """Launch it, again where Incus took members for lost meanwhile: emulated ones are late with their heartbeats."""
+def _do(undo: Sequence[str], *argv: str) -> None:
+    """Run it, again where Incus took members for lost meanwhile: emulated ones are late with their heartbeats."""
     for left in reversed(range(_TRIES)):
         _wait_online()
         try:
-            read_output("incus", "launch", IMAGE, name, "--target", member)
+            read_output(*argv)
         except RuntimeError:
             if not left:
                 raise
-            run("incus", "delete", "--force", name)
+            run(*undo)
         else:
             return
 
@@ -48,12 +49,15 @@ def main(parameters: Mapping[str, Any]) -> None:
     with tempfile.TemporaryDirectory(prefix="lab-container-") as folder:
         archive = Path(folder) / "image.tar"
         write_image(archive)
-        read_output("incus", "image", "import", str(archive), "--alias", IMAGE)
+        fingerprint = hashlib.sha256(archive.read_bytes()).hexdigest()
+        delete = ("incus", "image", "delete", fingerprint)
+        _do(delete, "incus", "image", "import", str(archive), "--alias", IMAGE)
     found = {}
     for member in parameters["members"]:
         name = f"on-{member}"
         started = time.monotonic()
-        _launch(name, member)
+        delete = ("incus", "delete", "--force", name)
+        _do(delete, "incus", "launch", IMAGE, name, "--target", member)
         seconds = round(time.monotonic() - started, 1)
         instance: Any = read_json("incus", "query", f"/1.0/instances/{name}")
         found[member] = {
@@ -64,5 +68,5 @@ def main(parameters: Mapping[str, Any]) -> None:
             "seconds": seconds,
         }
         if not parameters.get("keep"):
-            run("incus", "delete", "--force", name)
+            run(*delete)
     send("report", {"kind": "containers", "containers": found})
