@@ -19,13 +19,15 @@ from typing import Final
 import urwid
 
 from agent.health import read_kept_health
-from agent.status import Status, read_status
+from agent.status import NOT_ENROLLED, Status, read_status
 from agent.status_render import render_status
 from hostlib.errors import ExitStatus, printable
 from hostlib.run import SystemRunner
 
 REFRESH_SECONDS: Final = 10.0
-"""Between the end of reading and the next: three programs are run for it."""
+"""Between the end of reading and the next, while the node is on its way: three programs are run for it."""
+SETTLED_SECONDS: Final = 30.0
+"""The same once it has arrived; a key does not wait for it. A node has two screens or more."""
 REDRAW_SECONDS: Final = 60.0
 """Whoever has plugged in a serial cable sees all of it after this time, and what the kernel wrote over it goes."""
 USUAL_SIZE: Final = (80, 24)
@@ -50,7 +52,7 @@ class StatusScreen(urwid.Widget):
     def __init__(
         self,
         login: Callable[[], None],
-        redraw: Callable[[], None],
+        renew: Callable[[], None],
         clock: Callable[[], str],
         *,
         ascii_only: bool,
@@ -58,7 +60,7 @@ class StatusScreen(urwid.Widget):
         """Take what Enter does, what every other key does, the time of day as text, and what the terminal shows."""
         super().__init__()
         self._login = login
-        self._redraw = redraw
+        self._renew = renew
         self._clock = clock
         self._ascii_only = ascii_only
         self._status: Status | None = None
@@ -70,7 +72,7 @@ class StatusScreen(urwid.Widget):
 
     def keypress(self, _size: tuple[int, int], key: str) -> None:
         """Take every key."""
-        (self._login if key == "enter" else self._redraw)()
+        (self._login if key == "enter" else self._renew)()
 
     def render(self, size: tuple[int, int], focus: bool = False) -> urwid.Canvas:  # noqa: FBT001, FBT002, ARG002 - urwid's signature
         """Give the lines, and in the last one the key."""
@@ -143,9 +145,10 @@ class Show:
     ) -> None:
         """Take the terminal, what gathers the status (in a thread), the time of day, and what the terminal shows."""
         self._read = read
-        self._end = threading.Event()
+        self._ended = False
+        self._wanted = threading.Event()
         self._latest: Status | None = None
-        self.widget = StatusScreen(_leave, self._redraw, clock, ascii_only=ascii_only)
+        self.widget = StatusScreen(_leave, self._renew, clock, ascii_only=ascii_only)
         self._loop = urwid.MainLoop(
             self.widget, PALETTE, screen=screen, event_loop=urwid.SelectEventLoop(), handle_mouse=False
         )
@@ -160,14 +163,16 @@ class Show:
         try:
             self._loop.run()
         finally:
-            self._end.set()
+            self._ended = True
+            self._wanted.set()
 
     def _gather(self, waker: int) -> None:
         try:
-            while not self._end.is_set():
+            while not self._ended:
+                self._wanted.clear()
                 self._latest = self._read()
                 os.write(waker, b"!")
-                self._end.wait(REFRESH_SECONDS)
+                self._wanted.wait(SETTLED_SECONDS if _is_settled(self._latest) else REFRESH_SECONDS)
         except Exception:
             # What stays on the screen would be taken for true. The unit shows the login prompt, and starts it again.
             os.write(waker, FAILED)
@@ -180,12 +185,20 @@ class Show:
             self.widget.show(self._latest)
         return True
 
+    def _renew(self) -> None:
+        self._redraw()
+        self._wanted.set()
+
     def _redraw(self) -> None:
         self._loop.screen.clear()
 
     def _redraw_again(self, *_: object) -> None:
         self._redraw()
         self._loop.set_alarm_in(REDRAW_SECONDS, self._redraw_again)
+
+
+def _is_settled(status: Status) -> bool:
+    return status.first_boot_done and status.enrollment.state in ("serving", NOT_ENROLLED)
 
 
 def _leave() -> None:

@@ -155,7 +155,7 @@ class Bench:
 def test_it_follows_the_node_and_gives_the_terminal_back(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "REFRESH_SECONDS", 0.05)
+    monkeypatch.setattr(module, "SETTLED_SECONDS", 0.05)
     before = emulator.settings
     now = [STATUS]
     bench = Bench(emulator, lambda: now[0], monkeypatch)
@@ -170,6 +170,23 @@ def test_it_follows_the_node_and_gives_the_terminal_back(
     emulator.press("enter")
     bench.end()
     assert emulator.settings == before
+
+
+def test_a_key_reads_a_node_anew_that_has_arrived(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses = {"REFRESH_SECONDS": 0.05, "SETTLED_SECONDS": 3600}
+    for name, seconds in pauses.items():
+        monkeypatch.setattr(module, name, seconds)
+    # On its way it is followed; the third is read at once, too.
+    answers = [FIRST_BOOT, WAITING, STATUS, TROUBLED]
+    bench = Bench(emulator, lambda: answers.pop(0), monkeypatch)
+    bench.wait(lambda: "3 members, all online" in emulator.text)
+    assert answers == [TROUBLED]
+    os.write(emulator.master, b" ")
+    bench.wait(lambda: "3 members, 1 not online" in emulator.text)
+    emulator.press("enter")
+    bench.end()
 
 
 def test_a_program_that_hangs_does_not_bar_the_way(
@@ -191,7 +208,7 @@ def test_a_program_that_hangs_does_not_bar_the_way(
 def test_a_defect_ends_it_instead_of_showing_what_was(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "REFRESH_SECONDS", 0.01)
+    monkeypatch.setattr(module, "SETTLED_SECONDS", 0.01)
     told: list[Any] = []
     monkeypatch.setattr(threading, "excepthook", told.append)
     answers = iter([STATUS])
