@@ -187,5 +187,6 @@ def _write_report(reports: list[pytest.TestReport], timings: list[Timing]) -> No
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Remove the shared disks, gigabytes of them, unless something failed and they may be looked at."""
-    if "PYTEST_XDIST_WORKER" not in os.environ and session.exitstatus == pytest.ExitCode.OK:
+    # Whoever only lists the tests holds no lock, and another run may be at work.
+    if _LOCK in session.config.stash and session.exitstatus == pytest.ExitCode.OK:
         shutil.rmtree(OUT / "shared", ignore_errors=True)
