@@ -3,13 +3,14 @@ from __future__ import annotations
 import base64
 import io
 import json
+import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.vm.guest import become, relay
+from tests.vm.guest import become, enrolled, relay
 from tests.vm.lab.cluster import Member
 from tests.vm.lab.errors import LabError
 from tests.vm.lab.guest import FW_CFG_NAME, build_archive, smbios_credentials
@@ -181,3 +182,35 @@ def test_relay_marks_events_of_an_earlier_boot(tmp_path: Path, monkeypatch: pyte
 
 def test_relay_waits_for_a_file(tmp_path: Path) -> None:
     assert relay._send_new("install", tmp_path / "none", 5, 0) == 5
+
+
+def test_relay_sees_each_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(
+        relay, "send", lambda _, message: sent.append(message.get("event") or message["kind"])
+    )
+    events, mark, enrollment = tmp_path / "events.jsonl", tmp_path / "mark", tmp_path / "enrollment.json"
+    monkeypatch.setattr(relay, "FILES", {"firstboot": events})
+    monkeypatch.setattr(relay, "MARKS", {"join-begun": mark})
+    monkeypatch.setattr(relay, "ENROLLMENT", enrollment)
+    monkeypatch.setattr(enrolled, "ENROLLMENT", enrollment)
+    new, served = tmp_path / "new", {"state": "serving", "reason": ""}
+    changes: list[Callable[[], object]] = [
+        lambda: events.write_text('{"event": "a"}\n'),
+        lambda: events.write_text('{"event": "a"}\n{"event": "b"}\n'),
+        lambda: None,
+        mark.touch,
+        lambda: (new.write_text(json.dumps(served)), new.replace(enrollment)),
+    ]
+    steps = iter(changes)
+
+    def sleep(_: float) -> None:
+        step = next(steps, None)
+        if step is None:
+            raise TimeoutError
+        step()
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    with pytest.raises(TimeoutError):
+        relay.follow_events()
+    assert sent == ["relay-started", "a", "b", "join-begun", "enrollment"]

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tests.vm.guest.commands import read_output
 
-_ENROLLMENT: Final = Path("/var/lib/slipway/enrollment.json")
+ENROLLMENT: Final = Path("/var/lib/slipway/enrollment.json")
 _SEED: Final = Path("/etc/slipway/seed.json")
 _CERTIFICATE: Final = Path("/var/lib/slipway/node.crt")
 _CONSOLE: Final = Path("/etc/cockpit/ws-certs.d/50-slipway.cert")
@@ -42,7 +42,7 @@ def wait_settled() -> dict[str, Any]:
 def read_enrollment() -> dict[str, Any]:
     """Give what the agent keeps of where the node stands."""
     try:
-        found: dict[str, Any] = json.loads(_ENROLLMENT.read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads(ENROLLMENT.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {"state": "", "reason": ""}
     return found
