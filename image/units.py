@@ -42,6 +42,8 @@ ENABLED: Final = {
 """Units of ours that start by themselves: instance -> unit file."""
 MASKED: Final = (
     "chrony-wait.service",  # waits up to 180 s for a clock source that an isolated site lacks
+    # For networkd's own DHCP server. It needs networkd itself, so each start of a node would say that it failed.
+    "systemd-networkd-persistent-storage.service",
     "systemd-networkd-wait-online.service",  # the installer waits for the lease that it needs itself
     "systemd-firstboot.service",  # asks questions on the console
     "systemd-pcrlock-make-policy.service",

@@ -117,7 +117,7 @@ def _service_checks(node: dict[str, Any]) -> list[Check]:
     return [
         ("state of the system", node["state"], "running"),
         ("failed units", node["failed_units"], []),
-        ("ordering cycles of units", node["cycles"], ""),
+        ("units that were dropped", node["dropped_units"], ""),
         ("login prompts on screen and serial line", node["prompts"], ["active", "active"]),
         ("first boot is finished", node["firstboot_done"], True),
         ("storage pools", pools, {"local": ("dir", "Created"), "local-lvm": ("lvm", "Created")}),

@@ -54,7 +54,7 @@ def test_live_system(lab: Lab) -> None:
     assert outcome["status"] == 0, outcome["output"]
     assert ending.reason == "guest-shutdown"
     assert live["failed_units"] == []
-    assert live["cycles"] == ""
+    assert live["dropped_units"] == ""
     assert _open_ports(live["listening"]) == []
     assert content_digest(disk) == before
 

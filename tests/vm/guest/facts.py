@@ -24,16 +24,16 @@ def _listening() -> list[dict[str, object]]:
     return sockets
 
 
+_DROPPED: Final = (
+    *("journalctl", "--boot", "--no-pager", "--quiet", "--output=cat"),
+    "--grep=ordering cycle|Dependency failed",
+)
 SYSTEM: Final = {
     "uptime_seconds": lambda: float(Path("/proc/uptime").read_text(encoding="ascii").split()[0]),
     "boot_time": lambda: read_output("systemd-analyze", "time"),
     "blame": lambda: read_output("systemd-analyze", "blame", "--no-pager").splitlines()[:15],
-    # systemd drops a unit to break a cycle, and only says so here.
-    "cycles": lambda: str(
-        run("journalctl", "--boot", "--no-pager", "--quiet", "--output=cat", "--grep=ordering cycle")[
-            "stdout"
-        ]
-    ),
+    # systemd drops a unit to break a cycle or for want of another one, and only says so here.
+    "dropped_units": lambda: str(run(*_DROPPED)["stdout"]),
     "failed_units": lambda: read_json("systemctl", "--failed", "--output=json"),
     "memory_kib": _memory,
     "cmdline": lambda: Path("/proc/cmdline").read_text(encoding="utf-8").strip(),
