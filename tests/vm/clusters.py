@@ -6,6 +6,8 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from tests.vm.lab.bench import KeyPair, Lab, Shared
@@ -23,8 +25,10 @@ ONLINE_SECONDS: Final = 180.0
 @contextmanager
 def open_lan(lab: Lab, shared: Shared, keys: KeyPair, count: int) -> Iterator[Lan]:
     """Make the network of so many members."""
-    with Namespace(lab.folder, [Member(number).tap for number in range(1, count + 1)]) as network:
-        yield Lan(network, shared, BIOS_CD, keys, lab.folder)
+    taps = [Member(number).tap for number in range(1, count + 1)]
+    # Of a Unix socket's path the kernel takes 107 bytes.
+    with Namespace(lab.folder, taps) as network, TemporaryDirectory(prefix="slipway-lan-") as sockets:
+        yield Lan(network, shared, BIOS_CD, keys, lab.folder, Path(sockets))
 
 
 def wait_serving(vm: Vm) -> None:

@@ -31,6 +31,9 @@ _SSH: Final = {
     "ConnectionAttempts": "180",
     "ServerAliveInterval": "30",
     "LogLevel": "ERROR",
+    # One login for many commands: keys, PAM and a session of its own for each keep an emulated node busy for seconds.
+    "ControlMaster": "auto",
+    "ControlPersist": "60",
 }
 
 
@@ -88,6 +91,7 @@ class Lan:
         install: how the disk was installed that the nodes are copies of.
         keys: root's.
         folder: where the copies are made.
+        sockets: short folder for the connections to the members, see `open_lan`.
     """
 
     network: Namespace
@@ -95,9 +99,12 @@ class Lan:
     install: Install
     keys: KeyPair
     folder: Path
+    sockets: Path
 
     def spec(self, member: Member, guest: GuestProgram | None = None, name: str = "") -> MachineSpec:
         """Give the machine of a member, its folder called `name`; its disk goes on from where it was left."""
+        # Another start of the machine needs another connection.
+        self._socket(member).unlink(missing_ok=True)
         disk = self.folder / f"{member.name}.qcow2"
         installed = self.shared.installed(self.install)
         if not disk.exists():
@@ -143,6 +150,9 @@ class Lan:
         """Run a command on a node over ssh and give its standard output. Raises LabError."""
         return self._ssh(member, shlex.join(command), stdin=b"", timeout_seconds=timeout_seconds)
 
+    def _socket(self, member: Member) -> Path:
+        return self.sockets / member.name
+
     def _ssh(self, member: Member, line: str, *, stdin: bytes, timeout_seconds: float) -> str:
         options = [part for name, value in _SSH.items() for part in ("-o", f"{name}={value}")]
         login: list[str | Path] = [
@@ -151,6 +161,8 @@ class Lan:
             *options,
             "-i",
             self.keys.private,
+            "-S",
+            self._socket(member),
             f"root@{member.address}",
         ]
         return run_program([*login, line], timeout_seconds=timeout_seconds, stdin=stdin)
