@@ -10,6 +10,7 @@ from tests.vm.lab.spec import Attach, Bus, Firmware
 BIOS_CD: Final = Install(
     name="bios-cd",
     old_vgs=True,
+    cut_in="copy",
     other_serials=("OTHER",),
     dhcp=True,
     volume="iso",

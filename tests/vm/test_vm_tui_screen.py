@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from tests.vm.judgement import node_problems
 from tests.vm.lab.answers import PASSWORD
 from tests.vm.lab.bench import Lab
@@ -24,23 +26,41 @@ CONFIG: Final = "/var/log/slipway/config.json"
 
 
 def test_install_at_the_screen(lab: Lab) -> None:
-    stick = make_volume(lab.folder / "stick.img", "fat", "SLIPWAY", {})
     with Switch() as switch:
-        spec = MachineSpec(
-            name="screen",
-            firmware=SCREEN.firmware,
-            iso=lab.iso,
-            disks=(_blank(lab.folder / "first.qcow2"), Disk(path=stick, bus=Bus.USB, serial="STICK")),
-            nics=(Nic(), Nic(wire=(switch.card, switch.peer))),
-            guest=GuestProgram(module="watch_screen", after="basic.target"),
-        )
-        with lab.vm(spec) as vm:
-            _install_by_hand(vm)
-            first = Installed(spec.disks[0].path, vm.vars_path, {}, (), vm.console.text)
-        assert PASSWORD not in read_volume(stick, "answer.toml").decode()
-        again = replace(spec, name="again", guest=None, relay=True)
-        second = _install_by_the_saved_answer(lab, again)
+        installed = _install(lab, _machine(lab, switch))
+    _judge(lab, installed)
+
+
+@pytest.mark.matrix
+def test_the_saved_answer_installs_the_same(lab: Lab) -> None:
+    with Switch() as switch:
+        spec = _machine(lab, switch)
+        first = _install(lab, spec)
+        second = _install_by_the_saved_answer(lab, replace(spec, name="again", guest=None, relay=True))
     assert _read_config(lab, first) == _judge(lab, second)
+
+
+def _machine(lab: Lab, switch: Switch) -> MachineSpec:
+    """Give a machine with an empty disk and a stick to save to."""
+    stick = make_volume(lab.folder / "stick.img", "fat", "SLIPWAY", {})
+    return MachineSpec(
+        name="screen",
+        firmware=SCREEN.firmware,
+        iso=lab.iso,
+        disks=(_blank(lab.folder / "first.qcow2"), Disk(path=stick, bus=Bus.USB, serial="STICK")),
+        nics=(Nic(), Nic(wire=(switch.card, switch.peer))),
+        guest=GuestProgram(module="watch_screen", after="basic.target"),
+    )
+
+
+def _install(lab: Lab, spec: MachineSpec) -> Installed:
+    """Install it by hand; the answer that was saved holds no password."""
+    disk, stick = spec.disks
+    with lab.vm(spec) as vm:
+        _install_by_hand(vm)
+        installed = Installed(disk.path, vm.vars_path, {}, (), vm.console.text)
+    assert PASSWORD not in read_volume(stick.path, "answer.toml").decode()
+    return installed
 
 
 def _install_by_hand(vm: Vm) -> None:
@@ -120,7 +140,7 @@ def _read_config(lab: Lab, installed: Installed) -> dict[str, Any]:
 def _judge(lab: Lab, installed: Installed) -> dict[str, Any]:
     """Start a node, judge it, log in by the password; give the configuration that it was installed with."""
     guest = GuestProgram(module="judge_node", parameters={"files": [CONFIG]})
-    with lab.vm(_node(lab, installed, "by-answer", guest)) as vm:
+    with lab.vm(_node(lab, installed, "judged", guest)) as vm:
         node: dict[str, Any] = vm.report.wait("node", NODE_SECONDS)
         problems = node_problems(node, SCREEN, installed)
         assert not problems, "\n".join(problems)

@@ -40,6 +40,7 @@ class Install:
         other_serials: disks beside it, before and behind: they are dirty.
         by_filter: the answer picks the target by a filter on its serial number, not by `disk-list`.
         old_vgs: before the installer starts, the target and the others get a VG of the node's own name.
+        cut_in: phase of the installation in which the power fails; it then begins anew on what is left. Empty: none.
         volume: file system of the answer's volume.
         label: its label.
         sector_bytes: sector size of the target.
@@ -59,6 +60,7 @@ class Install:
     other_serials: tuple[str, ...] = ()
     by_filter: bool = False
     old_vgs: bool = False
+    cut_in: str = ""
     volume: VolumeKind = "fat"
     label: str = "SLIPWAY"
     sector_bytes: int = 512
@@ -210,12 +212,25 @@ def run_install(
     spec = install_spec(install, iso, folder, keys)
     others = {disk.serial: disk.path for disk in spec.disks if disk.serial in install.other_serials}
     before = {serial: content_digest(path) for serial, path in others.items()}
+    if install.cut_in:
+        with start(replace(spec, name=f"{spec.name}-cut")) as vm:
+            cut_power(vm, install.cut_in)
+        spec = replace(spec, guest=None)
     with start(spec) as vm:
         seconds = watch_install(vm)
         firmware_vars = vm.vars_path if install.firmware is not Firmware.BIOS else None
         console = vm.console.text
     changed = tuple(serial for serial, path in others.items() if content_digest(path) != before[serial])
     return Installed(folder / "target.qcow2", firmware_vars, seconds, changed, console)
+
+
+def cut_power(vm: Vm, phase: str) -> None:
+    """Let an unattended installation come into a phase, and cut the power. Raises LabError."""
+    vm.report.wait("event", INSTALL_SECONDS, event="phase", phase=phase)
+    if phase == "copy":
+        # Not at its beginning, where nothing has been copied yet.
+        vm.report.wait("event", INSTALL_SECONDS, event="progress", phase=phase)
+    vm.kill()
 
 
 def watch_install(vm: Vm, live_seconds: float = LIVE_SECONDS) -> dict[str, float]:
