@@ -92,8 +92,13 @@ async def check_heartbeat(site: Site, one: Running, other: Running) -> None:
     """One tells the other how it is, and what `slipway status` reads names both."""
     seen = other.daemon.member.service._seen
     await until(lambda: one.daemon.kept.current.id in seen, lambda: one.hurry("heartbeat"))
-    kept = parse_enrollment(one.read(f"{STATE}/enrollment.json"))
-    assert (kept.state, kept.reason, len(kept.urls)) == ("serving", "", 2)
+
+    def shown() -> tuple[str, str, int]:
+        kept = parse_enrollment(one.read(f"{STATE}/enrollment.json"))
+        return kept.state, kept.reason, len(kept.urls)
+
+    # The other has heard of it before the answer, which names both, is here and kept.
+    await until(lambda: shown() == ("serving", "", 2))
     assert (await node_of(site, one)).state == "serving"
 
 
