@@ -19,7 +19,7 @@ from typing import Final
 import urwid
 
 from agent.health import read_kept_health
-from agent.status import NOT_ENROLLED, Status, read_status
+from agent.status import Status, read_status
 from agent.status_render import render_status
 from hostlib.errors import ExitStatus, printable
 from hostlib.run import SystemRunner
@@ -172,7 +172,9 @@ class Show:
                 self._wanted.clear()
                 self._latest = self._read()
                 os.write(waker, b"!")
-                self._wanted.wait(SETTLED_SECONDS if _is_settled(self._latest) else REFRESH_SECONDS)
+                # `not enrolled` is what a node says, too, that has not begun yet.
+                arrived = self._latest.enrollment.state == "serving"
+                self._wanted.wait(SETTLED_SECONDS if arrived else REFRESH_SECONDS)
         except Exception:
             # What stays on the screen would be taken for true. The unit shows the login prompt, and starts it again.
             os.write(waker, FAILED)
@@ -195,10 +197,6 @@ class Show:
     def _redraw_again(self, *_: object) -> None:
         self._redraw()
         self._loop.set_alarm_in(REDRAW_SECONDS, self._redraw_again)
-
-
-def _is_settled(status: Status) -> bool:
-    return status.first_boot_done and status.enrollment.state in ("serving", NOT_ENROLLED)
 
 
 def _leave() -> None:

@@ -178,8 +178,9 @@ def test_a_key_reads_a_node_anew_that_has_arrived(
     pauses = {"REFRESH_SECONDS": 0.05, "SETTLED_SECONDS": 3600}
     for name, seconds in pauses.items():
         monkeypatch.setattr(module, name, seconds)
-    # On its way it is followed; the third is read at once, too.
-    answers = [FIRST_BOOT, WAITING, STATUS, TROUBLED]
+    # On its way it is followed, also between first boot and the first word of the agent.
+    between = dataclasses.replace(FIRST_BOOT, first_boot_done=True)
+    answers = [FIRST_BOOT, between, WAITING, STATUS, TROUBLED]
     bench = Bench(emulator, lambda: answers.pop(0), monkeypatch)
     bench.wait(lambda: "3 members, all online" in emulator.text)
     assert answers == [TROUBLED]
